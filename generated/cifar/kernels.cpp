@@ -71,8 +71,8 @@ struct Yes { static constexpr bool value = true; };
 
 inline V load(const R* p) { return *reinterpret_cast<const Unaligned*>(p); }
 inline void store(R* p, V x) { *reinterpret_cast<Unaligned*>(p) = x; }
-inline V spread(V x) { return x; }
-inline V spread(R x) { return V{} + x; }
+inline V broadcast(V x) { return x; }
+inline V broadcast(R x) { return V{} + x; }
 
 // The last vector of a row may have fewer sites than lanes: a tensor ends there, a padded plane does not.
 template <class Last> inline V load_dense(Last, const R* p) {
@@ -85,10 +85,10 @@ template <class Last> inline void store_dense(Last, R* p, V x) {
     if (Last::value) std::memcpy(p, &x, REST * sizeof(R));
     else store(p, x);
 }
-template <class Last, class X> inline V valid(Last, X x) {
+template <class Last, class X> inline V masked(Last, X x) {
     static constexpr Mask mask;
-    if (!Last::value) return spread(x);
-    return V(Bits(spread(x)) & *reinterpret_cast<const Bits*>(mask.bits));
+    if (!Last::value) return broadcast(x);
+    return V(Bits(broadcast(x)) & *reinterpret_cast<const Bits*>(mask.bits));
 }
 // The sum of the lanes in double precision, halves by halves: a few instructions, where lane after lane takes dozens.
 template <long N> struct Lanes {
@@ -104,7 +104,7 @@ template <> struct Lanes<1> {
     typedef double Wide __attribute__((vector_size(sizeof(double))));
     static double sum(const Wide& x) { return x[0]; }
 };
-inline double across(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
+inline double horizontal_sum(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
 
 #define INLINE __attribute__((always_inline))  // what is captured stays in registers
 #define NOINLINE __attribute__((noinline))  // copies of a pass over planes take long to compile
@@ -115,7 +115,7 @@ template <class Body> inline INLINE void columns(Body&& body) {
 inline R sqrt_(R x) { return sizeof(R) == 8 ? R(__builtin_sqrt(x)) : R(__builtin_sqrtf(x)); }
 inline V sqrt_(V x) { for (long l = 0; l < LANES; ++l) x[l] = sqrt_(x[l]); return x; }
 inline R sign_(R x) { return x > 0 ? R(1) : x < 0 ? R(-1) : R(0); }
-inline V sign_(V x) { return x > R(0) ? spread(R(1)) : x < R(0) ? spread(R(-1)) : V{}; }
+inline V sign_(V x) { return x > R(0) ? broadcast(R(1)) : x < R(0) ? broadcast(R(-1)) : V{}; }
 inline R abs_(R x) { return x < 0 ? -x : x; }
 inline V abs_(V x) { return x < R(0) ? -x : x; }
 
@@ -276,7 +276,7 @@ inline void total(const V* x, V* y) {
 
 // out_cd += sum over the sites of left_c right_d, a tile of channels at a time so that its sums stay in registers.
 template <bool DENSE> inline V take(const R* p, bool last) {
-    if (REST && last) return DENSE ? load_dense(Yes{}, p) : valid(Yes{}, load(p));
+    if (REST && last) return DENSE ? load_dense(Yes{}, p) : masked(Yes{}, load(p));
     return load(p);
 }
 template <bool DENSE_LEFT, bool DENSE_RIGHT> inline void outer_product(const Lattice& at, const R* left, const R*
@@ -303,7 +303,7 @@ template <bool DENSE_LEFT, bool DENSE_RIGHT> inline void outer_product(const Lat
                 }
             }
             for (long k = 0; k < T; ++k)
-                for (long l = 0; l < T; ++l) out[(c + k) * G + d + l] += across(sum[k][l]);
+                for (long l = 0; l < T; ++l) out[(c + k) * G + d + l] += horizontal_sum(sum[k][l]);
         }
 }
 
@@ -460,8 +460,8 @@ static NOINLINE void readout_0(
             columns([&](auto last, const long j) INLINE {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi = load(phi_row + j);
                 const V phi_0_m1 = load(phi_row + j - 1);
                 const V phi_0_p1 = load(phi_row + j + 1);
@@ -490,15 +490,15 @@ static NOINLINE void readout_0(
                 const auto T02_density_v = R(0.25) * v_10;
                 const auto T11_T22_density_v = R(0.5) * v_9;
                 const auto T12_density_v = -R(0.25) * c1_c * (v_0 - v_1) * (v_3 - v_4);
-                store_result(at, last, a_density_row + j, spread(a_density));
+                store_result(at, last, a_density_row + j, broadcast(a_density));
                 const auto T01_a_density = T01_density_v * v_8;
-                store_result(at, last, T01_a_density_row + j, spread(T01_a_density));
+                store_result(at, last, T01_a_density_row + j, broadcast(T01_a_density));
                 const auto T02_a_density = T02_density_v * v_8;
-                store_result(at, last, T02_a_density_row + j, spread(T02_a_density));
+                store_result(at, last, T02_a_density_row + j, broadcast(T02_a_density));
                 const auto T11_T22_2a_density = R(0.5) * T11_T22_density_v * v_8;
-                store_result(at, last, T11_T22_2a_density_row + j, spread(T11_T22_2a_density));
+                store_result(at, last, T11_T22_2a_density_row + j, broadcast(T11_T22_2a_density));
                 const auto T12_a_density = T12_density_v * v_8;
-                store_result(at, last, T12_a_density_row + j, spread(T12_a_density));
+                store_result(at, last, T12_a_density_row + j, broadcast(T12_a_density));
             });
         }
     }
@@ -570,8 +570,8 @@ static NOINLINE void readout_adjoint_0(
                 const V a_density_bar = load_dense(last, a_density_bar_row + j);
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi = load(phi_row + j);
                 const V phi_0_m1 = load(phi_row + j - 1);
                 const V phi_0_p1 = load(phi_row + j + 1);
@@ -612,21 +612,21 @@ static NOINLINE void readout_adjoint_0(
                 const auto T11_T22_density_bar4 = v_13 * v_14;
                 const auto v_19 = R(0.5) * T11_T22_density_bar4;
                 const auto T12_density_bar2 = v_13 * T12_a_density_bar;
-                store(T12_density_bar2_row + j, spread(T12_density_bar2));
-                store(T11_T22_density_bar4_row + j, spread(T11_T22_density_bar4));
+                store(T12_density_bar2_row + j, broadcast(T12_density_bar2));
+                store(T11_T22_density_bar4_row + j, broadcast(T11_T22_density_bar4));
                 const auto T02_density_bar7 = v_13 * T02_a_density_bar;
-                store(T02_density_bar7_row + j, spread(T02_density_bar7));
+                store(T02_density_bar7_row + j, broadcast(T02_density_bar7));
                 const auto T01_density_bar8 = v_13 * T01_a_density_bar;
-                store(T01_density_bar8_row + j, spread(T01_density_bar8));
-                store(T00_density_bar9_row + j, spread(T00_density_bar9));
-                c1_sum += valid(last, T12_density_bar2 * v_9 + v_2 * (v_18 + v_19));
-                c2_sum += valid(last, v_6 * (v_18 - v_19));
-                m2_sum += valid(last, R(0.5) * T00_density_bar9 * v_8);
+                store(T01_density_bar8_row + j, broadcast(T01_density_bar8));
+                store(T00_density_bar9_row + j, broadcast(T00_density_bar9));
+                c1_sum += masked(last, T12_density_bar2 * v_9 + v_2 * (v_18 + v_19));
+                c2_sum += masked(last, v_6 * (v_18 - v_19));
+                m2_sum += masked(last, R(0.5) * T00_density_bar9 * v_8);
             });
         }
-        sums.c1[c] += across(c1_sum);
-        sums.c2[c] += across(c2_sum);
-        sums.m2[c] += across(m2_sum);
+        sums.c1[c] += horizontal_sum(c1_sum);
+        sums.c2[c] += horizontal_sum(c2_sum);
+        sums.m2[c] += horizontal_sum(m2_sum);
     }
 }
 
@@ -686,10 +686,10 @@ static NOINLINE void readout_adjoint_1(
                 const V T12_density_bar2_p1_0 = load(T12_density_bar2_row + j + at.step0());
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
+                const V inside_m1_0 = broadcast(inside_m1);
                 const V inside_m1_m1 = inside_m1 * load(at.inside_column + j - 1);
                 const V inside_m1_p1 = inside_m1 * load(at.inside_column + j + 1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V inside_p1_m1 = inside_p1 * load(at.inside_column + j - 1);
                 const V inside_p1_p1 = inside_p1 * load(at.inside_column + j + 1);
                 const V phi = load(phi_row + j);
@@ -742,9 +742,9 @@ static NOINLINE void readout_adjoint_1(
                     * (R(0.5) * T00_density_bar9_m1_0 + T11_T22_density_bar4_m1_0)) + c2_c * (v_1 * (R(0.5) *
                     T00_density_bar9_0_p1 - T11_T22_density_bar4_0_p1) + v_2 * (R(0.5) * T00_density_bar9_0_m1 -
                     T11_T22_density_bar4_0_m1)) - (c2_c * v_11 - v_10) * T11_T22_density_bar4 - R(0.25) * v_22;
-                store_dense(last, phi_bar_row + j, spread(phi_bar));
+                store_dense(last, phi_bar_row + j, broadcast(phi_bar));
                 const auto pi_bar = T00_density_bar9 * pi - R(0.25) * v_20;
-                store_dense(last, pi_bar_row + j, spread(pi_bar));
+                store_dense(last, pi_bar_row + j, broadcast(pi_bar));
             });
         }
     }
@@ -896,8 +896,8 @@ static NOINLINE void head_0(
                 const auto k_0 = R(0.5) * dt;
                 const auto phi_1 = phi + k_0 * pi;
                 const auto pi_start = pi;
-                store(phi_1_row + j, spread(phi_1));
-                store(pi_start_row + j, spread(pi_start));
+                store(phi_1_row + j, broadcast(phi_1));
+                store(pi_start_row + j, broadcast(pi_start));
             });
         }
     }
@@ -947,8 +947,8 @@ static NOINLINE void inner_0(
             for (long c = 0; c < G; ++c) {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi_1 = load(phi_1_row + c * at.padded + j);
                 const V phi_1_0_m1 = load(phi_1_row + c * at.padded + j - 1);
                 const V phi_1_0_p1 = load(phi_1_row + c * at.padded + j + 1);
@@ -959,9 +959,9 @@ static NOINLINE void inner_0(
                     phi_1_p1_0) * inside_p1_0) + c2[c] * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) *
                     inside_0_p1);
                 const auto pi_1_v = pi - R(0.5) * dV_dphi * dt;
-                dV_dphi_at[c] = spread(dV_dphi);
+                dV_dphi_at[c] = broadcast(dV_dphi);
                 const auto pi_2 = decay[c] * pi_1_v;
-                pi_2_at[c] = spread(pi_2);
+                pi_2_at[c] = broadcast(pi_2);
             }
             mix(rotation, pi_2_at, pi_3_at);
             for (long c = 0; c < G; ++c) {
@@ -970,9 +970,9 @@ static NOINLINE void inner_0(
                 const auto pi_4_v = decay[c] * pi_3_at[c];
                 const auto pi_next = pi_4_v - dV_dphi_at[c] * v_0;
                 const auto phi_2_v = phi_1 + pi_next * v_0;
-                store(pi_next_row + c * at.padded + j, spread(pi_next));
+                store(pi_next_row + c * at.padded + j, broadcast(pi_next));
                 const auto phi_1_ahead = phi_2_v + pi_next * v_0;
-                store(phi_1_ahead_row + c * at.padded + j, spread(phi_1_ahead));
+                store(phi_1_ahead_row + c * at.padded + j, broadcast(phi_1_ahead));
             }
         });
     }
@@ -1022,8 +1022,8 @@ static NOINLINE void tail_0(
             for (long c = 0; c < G; ++c) {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi_1 = load(phi_1_row + c * at.padded + j);
                 const V phi_1_0_m1 = load(phi_1_row + c * at.padded + j - 1);
                 const V phi_1_0_p1 = load(phi_1_row + c * at.padded + j + 1);
@@ -1034,9 +1034,9 @@ static NOINLINE void tail_0(
                     phi_1_p1_0) * inside_p1_0) + c2[c] * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) *
                     inside_0_p1);
                 const auto pi_1_v = pi - R(0.5) * dV_dphi * dt;
-                dV_dphi_at[c] = spread(dV_dphi);
+                dV_dphi_at[c] = broadcast(dV_dphi);
                 const auto pi_2 = decay[c] * pi_1_v;
-                pi_2_at[c] = spread(pi_2);
+                pi_2_at[c] = broadcast(pi_2);
             }
             mix(rotation, pi_2_at, pi_3_at);
             for (long c = 0; c < G; ++c) {
@@ -1045,8 +1045,8 @@ static NOINLINE void tail_0(
                 const auto pi_4_v = decay[c] * pi_3_at[c];
                 const auto pi_next = pi_4_v - dV_dphi_at[c] * v_0;
                 const auto phi_next = phi_1 + pi_next * v_0;
-                store_dense(last, phi_next_row + c * at.dense + j, spread(phi_next));
-                store_dense(last, pi_next_row + c * at.dense + j, spread(pi_next));
+                store_dense(last, phi_next_row + c * at.dense + j, broadcast(phi_next));
+                store_dense(last, pi_next_row + c * at.dense + j, broadcast(pi_next));
             }
         });
     }
@@ -1093,13 +1093,13 @@ static NOINLINE void head_adjoint_0(
                 const auto v_0 = R(0.5) * phi_1_bar;
                 const auto dT_dpi_bar2_v = v_0 * dt;
                 const auto phi_bar = phi_1_bar;
-                store_dense(last, phi_bar_row + j, spread(phi_bar));
+                store_dense(last, phi_bar_row + j, broadcast(phi_bar));
                 const auto pi_bar = pi_start_bar + dT_dpi_bar2_v;
-                store_dense(last, pi_bar_row + j, spread(pi_bar));
-                dt_sum += valid(last, v_0 * pi);
+                store_dense(last, pi_bar_row + j, broadcast(pi_bar));
+                dt_sum += masked(last, v_0 * pi);
             });
         }
-        if (VARIED) sums.dt[c] += across(dt_sum);
+        if (VARIED) sums.dt[c] += horizontal_sum(dt_sum);
     }
 }
 
@@ -1165,8 +1165,8 @@ static NOINLINE void inner_adjoint_0(
             for (long c = 0; c < G; ++c) {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi_1 = load(phi_1_row + c * at.padded + j);
                 const V phi_1_0_m1 = load(phi_1_row + c * at.padded + j - 1);
                 const V phi_1_0_p1 = load(phi_1_row + c * at.padded + j + 1);
@@ -1183,15 +1183,15 @@ static NOINLINE void inner_adjoint_0(
                 const auto pi_1 = pi - dV_dphi * v_0;
                 const auto pi_next_bar3_v = pi_next_bar + v_1;
                 const auto pi_5_bar6 = pi_next_bar3_v + v_1;
-                dV_dphi_at[c] = spread(dV_dphi);
-                pi_1_at[c] = spread(pi_1);
+                dV_dphi_at[c] = broadcast(dV_dphi);
+                pi_1_at[c] = broadcast(pi_1);
                 const auto pi_2 = decay[c] * pi_1;
-                pi_2_at[c] = spread(pi_2);
-                store(pi_2_row + c * at.padded + j, spread(pi_2));
-                pi_5_bar6_at[c] = spread(pi_5_bar6);
+                pi_2_at[c] = broadcast(pi_2);
+                store(pi_2_row + c * at.padded + j, broadcast(pi_2));
+                pi_5_bar6_at[c] = broadcast(pi_5_bar6);
                 const auto pi_3_bar9 = decay[c] * pi_5_bar6;
-                pi_3_bar9_at[c] = spread(pi_3_bar9);
-                store(pi_3_bar9_row + c * at.padded + j, spread(pi_3_bar9));
+                pi_3_bar9_at[c] = broadcast(pi_3_bar9);
+                store(pi_3_bar9_row + c * at.padded + j, broadcast(pi_3_bar9));
             }
             mix(rotation, pi_2_at, pi_3_at);
             for (long c = 0; c < G; ++c) {
@@ -1199,14 +1199,14 @@ static NOINLINE void inner_adjoint_0(
                 const auto v_0 = R(0.5) * phi_1_ahead_bar;
                 const auto pi_4_v = decay[c] * pi_3_at[c];
                 const auto pi_5_v = pi_4_v - R(0.5) * dV_dphi_at[c] * dt;
-                dt_sum[c] += valid(last, R(2.0) * pi_5_v * v_0);
+                dt_sum[c] += masked(last, R(2.0) * pi_5_v * v_0);
             }
             mix_transposed(rotation, pi_3_bar9_at, pi_2_bar10_at);
             for (long c = 0; c < G; ++c) {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi_1 = load(phi_1_row + c * at.padded + j);
                 const V phi_1_0_m1 = load(phi_1_row + c * at.padded + j - 1);
                 const V phi_1_0_p1 = load(phi_1_row + c * at.padded + j + 1);
@@ -1215,20 +1215,21 @@ static NOINLINE void inner_adjoint_0(
                 const auto pi_bar = decay[c] * pi_2_bar10_at[c];
                 const auto v_0 = R(0.5) * pi_bar;
                 const auto dV_dphi_bar15 = dt * (-R(0.5) * pi_5_bar6_at[c] - v_0);
-                store(dV_dphi_bar15_row + c * at.padded + j, spread(dV_dphi_bar15));
-                store(pi_bar_row + c * at.padded + j, spread(pi_bar));
-                decay_sum[c] += valid(last, pi_1_at[c] * pi_2_bar10_at[c] + pi_3_at[c] * pi_5_bar6_at[c]);
-                dt_sum[c] += valid(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar6_at[c] - dV_dphi_at[c] * v_0);
-                c1_sum[c] += valid(last, dV_dphi_bar15 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) *
+                store(dV_dphi_bar15_row + c * at.padded + j, broadcast(dV_dphi_bar15));
+                store(pi_bar_row + c * at.padded + j, broadcast(pi_bar));
+                decay_sum[c] += masked(last, pi_1_at[c] * pi_2_bar10_at[c] + pi_3_at[c] * pi_5_bar6_at[c]);
+                dt_sum[c] += masked(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar6_at[c] - dV_dphi_at[c] * v_0);
+                c1_sum[c] += masked(last, dV_dphi_bar15 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) *
                     inside_p1_0));
-                c2_sum[c] += valid(last, dV_dphi_bar15 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) *
+                c2_sum[c] += masked(last, dV_dphi_bar15 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) *
                     inside_0_p1));
-                m2_sum[c] += valid(last, dV_dphi_bar15 * phi_1);
+                m2_sum[c] += masked(last, dV_dphi_bar15 * phi_1);
             }
         });
     }
-    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += across(dt_sum[c]); sums.decay[c] += across(decay_sum[c]);
-        sums.c1[c] += across(c1_sum[c]); sums.c2[c] += across(c2_sum[c]); sums.m2[c] += across(m2_sum[c]); }
+    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += horizontal_sum(dt_sum[c]); sums.decay[c] +=
+        horizontal_sum(decay_sum[c]); sums.c1[c] += horizontal_sum(c1_sum[c]); sums.c2[c] +=
+        horizontal_sum(c2_sum[c]); sums.m2[c] += horizontal_sum(m2_sum[c]); }
 }
 
 // Part 2 of 2 of ``inner_adjoint``: phi_1_bar.
@@ -1259,13 +1260,13 @@ static NOINLINE void inner_adjoint_1(
                 const V dV_dphi_bar15_p1_0 = load(dV_dphi_bar15_row + j + at.step0());
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi_1_ahead_bar = load(phi_1_ahead_bar_row + j);
                 const auto phi_1_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) +
                     m2_c) * dV_dphi_bar15 + phi_1_ahead_bar + c1_c * (-dV_dphi_bar15_m1_0 - dV_dphi_bar15_p1_0) + c2_c
                     * (-dV_dphi_bar15_0_m1 - dV_dphi_bar15_0_p1);
-                store(phi_1_bar_row + j, spread(phi_1_bar));
+                store(phi_1_bar_row + j, broadcast(phi_1_bar));
             });
         }
     }
@@ -1341,8 +1342,8 @@ static NOINLINE void tail_adjoint_0(
             for (long c = 0; c < G; ++c) {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi_1 = load(phi_1_row + c * at.padded + j);
                 const V phi_1_0_m1 = load(phi_1_row + c * at.padded + j - 1);
                 const V phi_1_0_p1 = load(phi_1_row + c * at.padded + j + 1);
@@ -1358,29 +1359,29 @@ static NOINLINE void tail_adjoint_0(
                 const auto pi_1 = pi - dV_dphi * v_0;
                 const auto dT_dpi_1_bar2_v = v_0 * phi_next_bar;
                 const auto pi_5_bar3 = pi_next_bar + dT_dpi_1_bar2_v;
-                dV_dphi_at[c] = spread(dV_dphi);
-                pi_1_at[c] = spread(pi_1);
+                dV_dphi_at[c] = broadcast(dV_dphi);
+                pi_1_at[c] = broadcast(pi_1);
                 const auto pi_2 = decay[c] * pi_1;
-                pi_2_at[c] = spread(pi_2);
-                store(pi_2_row + c * at.padded + j, spread(pi_2));
-                pi_5_bar3_at[c] = spread(pi_5_bar3);
+                pi_2_at[c] = broadcast(pi_2);
+                store(pi_2_row + c * at.padded + j, broadcast(pi_2));
+                pi_5_bar3_at[c] = broadcast(pi_5_bar3);
                 const auto pi_3_bar6 = decay[c] * pi_5_bar3;
-                pi_3_bar6_at[c] = spread(pi_3_bar6);
-                store(pi_3_bar6_row + c * at.padded + j, spread(pi_3_bar6));
+                pi_3_bar6_at[c] = broadcast(pi_3_bar6);
+                store(pi_3_bar6_row + c * at.padded + j, broadcast(pi_3_bar6));
             }
             mix(rotation, pi_2_at, pi_3_at);
             for (long c = 0; c < G; ++c) {
                 const V phi_next_bar = load_dense(last, phi_next_bar_row + c * at.dense + j);
                 const auto pi_4_v = decay[c] * pi_3_at[c];
                 const auto pi_5_v = pi_4_v - R(0.5) * dV_dphi_at[c] * dt;
-                dt_sum[c] += valid(last, R(0.5) * pi_5_v * phi_next_bar);
+                dt_sum[c] += masked(last, R(0.5) * pi_5_v * phi_next_bar);
             }
             mix_transposed(rotation, pi_3_bar6_at, pi_2_bar7_at);
             for (long c = 0; c < G; ++c) {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi_1 = load(phi_1_row + c * at.padded + j);
                 const V phi_1_0_m1 = load(phi_1_row + c * at.padded + j - 1);
                 const V phi_1_0_p1 = load(phi_1_row + c * at.padded + j + 1);
@@ -1389,20 +1390,21 @@ static NOINLINE void tail_adjoint_0(
                 const auto pi_bar = decay[c] * pi_2_bar7_at[c];
                 const auto v_0 = R(0.5) * pi_bar;
                 const auto dV_dphi_bar12 = dt * (-R(0.5) * pi_5_bar3_at[c] - v_0);
-                store(dV_dphi_bar12_row + c * at.padded + j, spread(dV_dphi_bar12));
-                store(pi_bar_row + c * at.padded + j, spread(pi_bar));
-                decay_sum[c] += valid(last, pi_1_at[c] * pi_2_bar7_at[c] + pi_3_at[c] * pi_5_bar3_at[c]);
-                dt_sum[c] += valid(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar3_at[c] - dV_dphi_at[c] * v_0);
-                c1_sum[c] += valid(last, dV_dphi_bar12 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) *
+                store(dV_dphi_bar12_row + c * at.padded + j, broadcast(dV_dphi_bar12));
+                store(pi_bar_row + c * at.padded + j, broadcast(pi_bar));
+                decay_sum[c] += masked(last, pi_1_at[c] * pi_2_bar7_at[c] + pi_3_at[c] * pi_5_bar3_at[c]);
+                dt_sum[c] += masked(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar3_at[c] - dV_dphi_at[c] * v_0);
+                c1_sum[c] += masked(last, dV_dphi_bar12 * ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) *
                     inside_p1_0));
-                c2_sum[c] += valid(last, dV_dphi_bar12 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) *
+                c2_sum[c] += masked(last, dV_dphi_bar12 * ((phi_1 - phi_1_0_m1) * inside_0_m1 + (phi_1 - phi_1_0_p1) *
                     inside_0_p1));
-                m2_sum[c] += valid(last, dV_dphi_bar12 * phi_1);
+                m2_sum[c] += masked(last, dV_dphi_bar12 * phi_1);
             }
         });
     }
-    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += across(dt_sum[c]); sums.decay[c] += across(decay_sum[c]);
-        sums.c1[c] += across(c1_sum[c]); sums.c2[c] += across(c2_sum[c]); sums.m2[c] += across(m2_sum[c]); }
+    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += horizontal_sum(dt_sum[c]); sums.decay[c] +=
+        horizontal_sum(decay_sum[c]); sums.c1[c] += horizontal_sum(c1_sum[c]); sums.c2[c] +=
+        horizontal_sum(c2_sum[c]); sums.m2[c] += horizontal_sum(m2_sum[c]); }
 }
 
 // Part 2 of 2 of ``tail_adjoint``: phi_1_bar.
@@ -1433,13 +1435,13 @@ static NOINLINE void tail_adjoint_1(
                 const V dV_dphi_bar12_p1_0 = load(dV_dphi_bar12_row + j + at.step0());
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi_next_bar = load_dense(last, phi_next_bar_row + j);
                 const auto phi_1_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) +
                     m2_c) * dV_dphi_bar12 + phi_next_bar + c1_c * (-dV_dphi_bar12_m1_0 - dV_dphi_bar12_p1_0) + c2_c *
                     (-dV_dphi_bar12_0_m1 - dV_dphi_bar12_0_p1);
-                store(phi_1_bar_row + j, spread(phi_1_bar));
+                store(phi_1_bar_row + j, broadcast(phi_1_bar));
             });
         }
     }
@@ -1646,13 +1648,13 @@ inline long backward(long steps) {
 // The same where cotangents come in on the way.
 inline long backward(long steps, long every) { return backward(steps) + (every < steps ? CARRIED : 0); }
 
-struct Trail {
+struct Tape {
     const Lattice& at;
     R* const work;
     const long steps, length, starts;
     R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
 
-    Trail(const Lattice& lattice, R* memory, long count)
+    Tape(const Lattice& lattice, R* memory, long count)
         : at(lattice), work(memory), steps(count), length(stretch(count)), starts(begins(count)) {
         const long first = (length + starts) * CARRIED;
         for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(first + i);
@@ -1742,7 +1744,7 @@ extern "C" long evolve_adjoint(
     const long groups = channels / G;
     for (long i = 0; i < STATE; ++i) large_pages(arrays[2 * STATE + FIXED + i], samples * channels * at.dense);
     return on_threads(threads, Workspace(at, backward(steps)), [&](R* const work, const Share& share) {
-        Trail trail(at, work, steps);
+        Tape tape(at, work, steps);
         share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G;
             const long from = (sample * channels + first) * at.dense;
@@ -1751,8 +1753,8 @@ extern "C" long evolve_adjoint(
             R* out[STATE + SITES];
             for (long i = 0; i < STATE; ++i) cotangents[i] = arrays[i] + from, state[i] = arrays[STATE + i] + from;
             for (long i = 0; i < STATE + SITES; ++i) out[i] = arrays[2 * STATE + FIXED + i] + from;
-            trail.forward(given, state);
-            trail.back(given, state, cotangents, out, sums_of<Sums>(summed, unit));
+            tape.forward(given, state);
+            tape.back(given, state, cotangents, out, sums_of<Sums>(summed, unit));
         });
     });
 }
@@ -1770,7 +1772,7 @@ extern "C" long rollout_adjoint(
     const long groups = channels / G, planes = backward(steps, every), patch = round_up(G * at.dense, LANES);
     for (long i = 0; i < STATE; ++i) large_pages(arrays[2 * STATE + FIXED + i], samples * channels * at.dense);
     return on_threads(threads, Workspace(at, planes, patch), [&](R* const work, const Share& share) {
-        Trail trail(at, work, steps);
+        Tape tape(at, work, steps);
         R* const nothing = work + planes * at.block;
         std::memset(nothing, 0, patch * sizeof(R));
         share.each(samples * groups, [&](const long unit) {
@@ -1781,8 +1783,8 @@ extern "C" long rollout_adjoint(
             R* out[STATE + SITES];
             for (long i = 0; i < STATE; ++i) state[i] = arrays[STATE + i] + from;
             for (long i = 0; i < STATE + SITES; ++i) out[i] = arrays[2 * STATE + FIXED + i] + from;
-            trail.forward(given, state);
-            trail.back(given, state, out, sums_of<Sums>(summed, unit), every, [&](long step, const R** ends) {
+            tape.forward(given, state);
+            tape.back(given, state, out, sums_of<Sums>(summed, unit), every, [&](long step, const R** ends) {
                 for (long i = 0; i < STATE; ++i) {
                     const long* const by = apart + 3 * i;
                     ends[i] = arrays[i] ? arrays[i] + (step / every - 1) * by[0] + sample * by[1] + first * by[2] :
@@ -1872,7 +1874,7 @@ extern "C" long evolve_readout_adjoint(
         R *const more = work + own * at.block, *const fields = work + planes * at.block;
         R* const nothing = fields + (STATE + READ_SITES) * patch;
         std::memset(nothing, 0, patch * sizeof(R));
-        steps::Trail trail(at, work, count);
+        steps::Tape tape(at, work, count);
         share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
                 at.dense;
@@ -1883,10 +1885,10 @@ extern "C" long evolve_readout_adjoint(
             for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
             for (long i = 0; i < STATE; ++i) state[i] = before[i] + from, end[i] = fields + i * patch;
             const steps::Given fixed(before + STATE, at, sample, first, channels);
-            trail.forward(fixed, state);
-            trail.back(fixed, state, out, sums_of<steps::Sums>(summed, unit), every, [&](const long step, const R**
+            tape.forward(fixed, state);
+            tape.back(fixed, state, out, sums_of<steps::Sums>(summed, unit), every, [&](const long step, const R**
                 cotangents) {
-                trail.end(fixed, end);
+                tape.end(fixed, end);
                 take(read, end, from);
                 const R* grads[COMPONENTS];
                 for (long i = 0; i < COMPONENTS; ++i)

@@ -71,8 +71,8 @@ struct Yes { static constexpr bool value = true; };
 
 inline V load(const R* p) { return *reinterpret_cast<const Unaligned*>(p); }
 inline void store(R* p, V x) { *reinterpret_cast<Unaligned*>(p) = x; }
-inline V spread(V x) { return x; }
-inline V spread(R x) { return V{} + x; }
+inline V broadcast(V x) { return x; }
+inline V broadcast(R x) { return V{} + x; }
 
 // The last vector of a row may have fewer sites than lanes: a tensor ends there, a padded plane does not.
 template <class Last> inline V load_dense(Last, const R* p) {
@@ -85,10 +85,10 @@ template <class Last> inline void store_dense(Last, R* p, V x) {
     if (Last::value) std::memcpy(p, &x, REST * sizeof(R));
     else store(p, x);
 }
-template <class Last, class X> inline V valid(Last, X x) {
+template <class Last, class X> inline V masked(Last, X x) {
     static constexpr Mask mask;
-    if (!Last::value) return spread(x);
-    return V(Bits(spread(x)) & *reinterpret_cast<const Bits*>(mask.bits));
+    if (!Last::value) return broadcast(x);
+    return V(Bits(broadcast(x)) & *reinterpret_cast<const Bits*>(mask.bits));
 }
 // The sum of the lanes in double precision, halves by halves: a few instructions, where lane after lane takes dozens.
 template <long N> struct Lanes {
@@ -104,7 +104,7 @@ template <> struct Lanes<1> {
     typedef double Wide __attribute__((vector_size(sizeof(double))));
     static double sum(const Wide& x) { return x[0]; }
 };
-inline double across(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
+inline double horizontal_sum(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
 
 #define INLINE __attribute__((always_inline))  // what is captured stays in registers
 #define NOINLINE __attribute__((noinline))  // copies of a pass over planes take long to compile
@@ -115,7 +115,7 @@ template <class Body> inline INLINE void columns(Body&& body) {
 inline R sqrt_(R x) { return sizeof(R) == 8 ? R(__builtin_sqrt(x)) : R(__builtin_sqrtf(x)); }
 inline V sqrt_(V x) { for (long l = 0; l < LANES; ++l) x[l] = sqrt_(x[l]); return x; }
 inline R sign_(R x) { return x > 0 ? R(1) : x < 0 ? R(-1) : R(0); }
-inline V sign_(V x) { return x > R(0) ? spread(R(1)) : x < R(0) ? spread(R(-1)) : V{}; }
+inline V sign_(V x) { return x > R(0) ? broadcast(R(1)) : x < R(0) ? broadcast(R(-1)) : V{}; }
 inline R abs_(R x) { return x < 0 ? -x : x; }
 inline V abs_(V x) { return x < R(0) ? -x : x; }
 
@@ -399,8 +399,8 @@ static NOINLINE void readout_0(
             columns([&](auto last, const long j) INLINE {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi = load(phi_row + j);
                 const V phi_0_m1 = load(phi_row + j - 1);
                 const V phi_0_p1 = load(phi_row + j + 1);
@@ -421,11 +421,11 @@ static NOINLINE void readout_0(
                 const auto v_9 = v_2 - v_5;
                 const auto T11_T22_density_v = R(0.5) * v_9;
                 const auto T12_density_v = -R(0.25) * c1_c * (v_0 - v_1) * (v_3 - v_4);
-                store_result(at, last, a_density_row + j, spread(a_density));
+                store_result(at, last, a_density_row + j, broadcast(a_density));
                 const auto T11_T22_2a_density = R(0.5) * T11_T22_density_v * v_8;
-                store_result(at, last, T11_T22_2a_density_row + j, spread(T11_T22_2a_density));
+                store_result(at, last, T11_T22_2a_density_row + j, broadcast(T11_T22_2a_density));
                 const auto T12_a_density = T12_density_v * v_8;
-                store_result(at, last, T12_a_density_row + j, spread(T12_a_density));
+                store_result(at, last, T12_a_density_row + j, broadcast(T12_a_density));
             });
         }
     }
@@ -486,8 +486,8 @@ static NOINLINE void readout_adjoint_0(
                 const V a_density_bar = load_dense(last, a_density_bar_row + j);
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi = load(phi_row + j);
                 const V phi_0_m1 = load(phi_row + j - 1);
                 const V phi_0_p1 = load(phi_row + j + 1);
@@ -520,19 +520,19 @@ static NOINLINE void readout_adjoint_0(
                 const auto T11_T22_density_bar4 = v_13 * v_14;
                 const auto v_17 = R(0.5) * T11_T22_density_bar4;
                 const auto T12_density_bar2 = v_13 * T12_a_density_bar;
-                store(T12_density_bar2_row + j, spread(T12_density_bar2));
-                store(T11_T22_density_bar4_row + j, spread(T11_T22_density_bar4));
-                store(T00_density_bar7_row + j, spread(T00_density_bar7));
+                store(T12_density_bar2_row + j, broadcast(T12_density_bar2));
+                store(T11_T22_density_bar4_row + j, broadcast(T11_T22_density_bar4));
+                store(T00_density_bar7_row + j, broadcast(T00_density_bar7));
                 const auto pi_bar = T00_density_bar7 * pi;
-                store_dense(last, pi_bar_row + j, spread(pi_bar));
-                c1_sum += valid(last, T12_density_bar2 * v_9 + v_2 * (v_16 + v_17));
-                c2_sum += valid(last, v_6 * (v_16 - v_17));
-                m2_sum += valid(last, R(0.5) * T00_density_bar7 * v_8);
+                store_dense(last, pi_bar_row + j, broadcast(pi_bar));
+                c1_sum += masked(last, T12_density_bar2 * v_9 + v_2 * (v_16 + v_17));
+                c2_sum += masked(last, v_6 * (v_16 - v_17));
+                m2_sum += masked(last, R(0.5) * T00_density_bar7 * v_8);
             });
         }
-        sums.c1[c] += across(c1_sum);
-        sums.c2[c] += across(c2_sum);
-        sums.m2[c] += across(m2_sum);
+        sums.c1[c] += horizontal_sum(c1_sum);
+        sums.c2[c] += horizontal_sum(c2_sum);
+        sums.m2[c] += horizontal_sum(m2_sum);
     }
 }
 
@@ -578,10 +578,10 @@ static NOINLINE void readout_adjoint_1(
                 const V T12_density_bar2_p1_0 = load(T12_density_bar2_row + j + at.step0());
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
+                const V inside_m1_0 = broadcast(inside_m1);
                 const V inside_m1_m1 = inside_m1 * load(at.inside_column + j - 1);
                 const V inside_m1_p1 = inside_m1 * load(at.inside_column + j + 1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V inside_p1_m1 = inside_p1 * load(at.inside_column + j - 1);
                 const V inside_p1_p1 = inside_p1 * load(at.inside_column + j + 1);
                 const V phi = load(phi_row + j);
@@ -619,7 +619,7 @@ static NOINLINE void readout_adjoint_1(
                     T00_density_bar7_m1_0 + T11_T22_density_bar4_m1_0) - R(0.25) * v_15) + c2_c * (v_2 * (R(0.5) *
                     T00_density_bar7_0_p1 - T11_T22_density_bar4_0_p1) + v_3 * (R(0.5) * T00_density_bar7_0_m1 -
                     T11_T22_density_bar4_0_m1)) - (c2_c * v_9 - v_6) * T11_T22_density_bar4;
-                store_dense(last, phi_bar_row + j, spread(phi_bar));
+                store_dense(last, phi_bar_row + j, broadcast(phi_bar));
             });
         }
     }
@@ -760,9 +760,9 @@ static NOINLINE void head_0(
                 const V phi = load_dense(last, phi_row + j);
                 const V pi = load_dense(last, pi_row + j);
                 const auto phi_start = phi;
-                store(phi_start_row + j, spread(phi_start));
+                store(phi_start_row + j, broadcast(phi_start));
                 const auto pi_start = pi;
-                store(pi_start_row + j, spread(pi_start));
+                store(pi_start_row + j, broadcast(pi_start));
             });
         }
     }
@@ -814,8 +814,8 @@ static NOINLINE void inner_0(
             columns([&](auto last, const long j) INLINE {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi = load(phi_row + j);
                 const V phi_0_m1 = load(phi_row + j - 1);
                 const V phi_0_p1 = load(phi_row + j + 1);
@@ -829,8 +829,8 @@ static NOINLINE void inner_0(
                 const auto phi_next = k_2 * phi + k_0 * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) *
                     inside_0_p1) + k_1 * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0);
                 const auto pi_next = k_3 * pi;
-                store(phi_next_row + j, spread(phi_next));
-                store(pi_next_row + j, spread(pi_next));
+                store(phi_next_row + j, broadcast(phi_next));
+                store(pi_next_row + j, broadcast(pi_next));
             });
         }
     }
@@ -882,8 +882,8 @@ static NOINLINE void tail_0(
             columns([&](auto last, const long j) INLINE {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi = load(phi_row + j);
                 const V phi_0_m1 = load(phi_row + j - 1);
                 const V phi_0_p1 = load(phi_row + j + 1);
@@ -897,8 +897,8 @@ static NOINLINE void tail_0(
                 const auto phi_next = k_2 * phi + k_0 * ((phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) *
                     inside_0_p1) + k_1 * ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0);
                 const auto pi_next = k_3 * pi;
-                store_dense(last, phi_next_row + j, spread(phi_next));
-                store_dense(last, pi_next_row + j, spread(pi_next));
+                store_dense(last, phi_next_row + j, broadcast(phi_next));
+                store_dense(last, pi_next_row + j, broadcast(pi_next));
             });
         }
     }
@@ -937,9 +937,9 @@ static NOINLINE void head_adjoint_0(
                 const V phi_start_bar = load(phi_start_bar_row + j);
                 const V pi_start_bar = load(pi_start_bar_row + j);
                 const auto phi_bar = phi_start_bar;
-                store_dense(last, phi_bar_row + j, spread(phi_bar));
+                store_dense(last, phi_bar_row + j, broadcast(phi_bar));
                 const auto pi_bar = pi_start_bar;
-                store_dense(last, pi_bar_row + j, spread(pi_bar));
+                store_dense(last, pi_bar_row + j, broadcast(pi_bar));
             });
         }
     }
@@ -1001,8 +1001,8 @@ static NOINLINE void inner_adjoint_0(
             columns([&](auto last, const long j) INLINE {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi = load(phi_row + j);
                 const V phi_0_m1 = load(phi_row + j - 1);
                 const V phi_0_p1 = load(phi_row + j + 1);
@@ -1022,22 +1022,22 @@ static NOINLINE void inner_adjoint_0(
                 const auto k_1 = R(1.0) - gamma_c * dt;
                 const auto dH_dphi_bar8 = k_0 * phi_next_bar;
                 const auto pi_bar = k_1 * pi_next_bar;
-                store(dH_dphi_bar8_row + j, spread(dH_dphi_bar8));
-                store(pi_bar_row + j, spread(pi_bar));
-                dt_sum += valid(last, -phi_1_v * phi_next_bar - pi_1_v * pi_next_bar);
-                gamma_sum += valid(last, pi_1_bar3_v * pi);
-                k_sum += valid(last, dH_dphi_v * phi_1_bar5_v);
-                c1_sum += valid(last, dH_dphi_bar8 * v_0);
-                c2_sum += valid(last, dH_dphi_bar8 * v_1);
-                m2_sum += valid(last, dH_dphi_bar8 * phi);
+                store(dH_dphi_bar8_row + j, broadcast(dH_dphi_bar8));
+                store(pi_bar_row + j, broadcast(pi_bar));
+                dt_sum += masked(last, -phi_1_v * phi_next_bar - pi_1_v * pi_next_bar);
+                gamma_sum += masked(last, pi_1_bar3_v * pi);
+                k_sum += masked(last, dH_dphi_v * phi_1_bar5_v);
+                c1_sum += masked(last, dH_dphi_bar8 * v_0);
+                c2_sum += masked(last, dH_dphi_bar8 * v_1);
+                m2_sum += masked(last, dH_dphi_bar8 * phi);
             });
         }
-        if (VARIED) sums.dt[c] += across(dt_sum);
-        sums.gamma[c] += across(gamma_sum);
-        sums.k[c] += across(k_sum);
-        sums.c1[c] += across(c1_sum);
-        sums.c2[c] += across(c2_sum);
-        sums.m2[c] += across(m2_sum);
+        if (VARIED) sums.dt[c] += horizontal_sum(dt_sum);
+        sums.gamma[c] += horizontal_sum(gamma_sum);
+        sums.k[c] += horizontal_sum(k_sum);
+        sums.c1[c] += horizontal_sum(c1_sum);
+        sums.c2[c] += horizontal_sum(c2_sum);
+        sums.m2[c] += horizontal_sum(m2_sum);
     }
 }
 
@@ -1069,13 +1069,13 @@ static NOINLINE void inner_adjoint_1(
                 const V dH_dphi_bar8_p1_0 = load(dH_dphi_bar8_row + j + at.step0());
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi_next_bar = load(phi_next_bar_row + j);
                 const auto phi_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c)
                     * dH_dphi_bar8 + phi_next_bar + c1_c * (-dH_dphi_bar8_m1_0 - dH_dphi_bar8_p1_0) + c2_c *
                     (-dH_dphi_bar8_0_m1 - dH_dphi_bar8_0_p1);
-                store(phi_bar_row + j, spread(phi_bar));
+                store(phi_bar_row + j, broadcast(phi_bar));
             });
         }
     }
@@ -1143,8 +1143,8 @@ static NOINLINE void tail_adjoint_0(
             columns([&](auto last, const long j) INLINE {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi = load(phi_row + j);
                 const V phi_0_m1 = load(phi_row + j - 1);
                 const V phi_0_p1 = load(phi_row + j + 1);
@@ -1164,22 +1164,22 @@ static NOINLINE void tail_adjoint_0(
                 const auto k_1 = R(1.0) - gamma_c * dt;
                 const auto dH_dphi_bar8 = k_0 * phi_next_bar;
                 const auto pi_bar = k_1 * pi_next_bar;
-                store(dH_dphi_bar8_row + j, spread(dH_dphi_bar8));
-                store(pi_bar_row + j, spread(pi_bar));
-                dt_sum += valid(last, -phi_1_v * phi_next_bar - pi_1_v * pi_next_bar);
-                gamma_sum += valid(last, pi_1_bar3_v * pi);
-                k_sum += valid(last, dH_dphi_v * phi_1_bar5_v);
-                c1_sum += valid(last, dH_dphi_bar8 * v_0);
-                c2_sum += valid(last, dH_dphi_bar8 * v_1);
-                m2_sum += valid(last, dH_dphi_bar8 * phi);
+                store(dH_dphi_bar8_row + j, broadcast(dH_dphi_bar8));
+                store(pi_bar_row + j, broadcast(pi_bar));
+                dt_sum += masked(last, -phi_1_v * phi_next_bar - pi_1_v * pi_next_bar);
+                gamma_sum += masked(last, pi_1_bar3_v * pi);
+                k_sum += masked(last, dH_dphi_v * phi_1_bar5_v);
+                c1_sum += masked(last, dH_dphi_bar8 * v_0);
+                c2_sum += masked(last, dH_dphi_bar8 * v_1);
+                m2_sum += masked(last, dH_dphi_bar8 * phi);
             });
         }
-        if (VARIED) sums.dt[c] += across(dt_sum);
-        sums.gamma[c] += across(gamma_sum);
-        sums.k[c] += across(k_sum);
-        sums.c1[c] += across(c1_sum);
-        sums.c2[c] += across(c2_sum);
-        sums.m2[c] += across(m2_sum);
+        if (VARIED) sums.dt[c] += horizontal_sum(dt_sum);
+        sums.gamma[c] += horizontal_sum(gamma_sum);
+        sums.k[c] += horizontal_sum(k_sum);
+        sums.c1[c] += horizontal_sum(c1_sum);
+        sums.c2[c] += horizontal_sum(c2_sum);
+        sums.m2[c] += horizontal_sum(m2_sum);
     }
 }
 
@@ -1211,13 +1211,13 @@ static NOINLINE void tail_adjoint_1(
                 const V dH_dphi_bar8_p1_0 = load(dH_dphi_bar8_row + j + at.step0());
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V phi_next_bar = load_dense(last, phi_next_bar_row + j);
                 const auto phi_bar = (c1_c * (inside_m1_0 + inside_p1_0) + c2_c * (inside_0_m1 + inside_0_p1) + m2_c)
                     * dH_dphi_bar8 + phi_next_bar + c1_c * (-dH_dphi_bar8_m1_0 - dH_dphi_bar8_p1_0) + c2_c *
                     (-dH_dphi_bar8_0_m1 - dH_dphi_bar8_0_p1);
-                store(phi_bar_row + j, spread(phi_bar));
+                store(phi_bar_row + j, broadcast(phi_bar));
             });
         }
     }
@@ -1421,13 +1421,13 @@ inline long backward(long steps) {
 // The same where cotangents come in on the way.
 inline long backward(long steps, long every) { return backward(steps) + (every < steps ? CARRIED : 0); }
 
-struct Trail {
+struct Tape {
     const Lattice& at;
     R* const work;
     const long steps, length, starts;
     R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
 
-    Trail(const Lattice& lattice, R* memory, long count)
+    Tape(const Lattice& lattice, R* memory, long count)
         : at(lattice), work(memory), steps(count), length(stretch(count)), starts(begins(count)) {
         const long first = (length + starts) * CARRIED;
         for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(first + i);
@@ -1517,7 +1517,7 @@ extern "C" long evolve_adjoint(
     const long groups = channels / G;
     for (long i = 0; i < STATE; ++i) large_pages(arrays[2 * STATE + FIXED + i], samples * channels * at.dense);
     return on_threads(threads, Workspace(at, backward(steps)), [&](R* const work, const Share& share) {
-        Trail trail(at, work, steps);
+        Tape tape(at, work, steps);
         share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G;
             const long from = (sample * channels + first) * at.dense;
@@ -1526,8 +1526,8 @@ extern "C" long evolve_adjoint(
             R* out[STATE + SITES];
             for (long i = 0; i < STATE; ++i) cotangents[i] = arrays[i] + from, state[i] = arrays[STATE + i] + from;
             for (long i = 0; i < STATE + SITES; ++i) out[i] = arrays[2 * STATE + FIXED + i] + from;
-            trail.forward(given, state);
-            trail.back(given, state, cotangents, out, sums_of<Sums>(summed, unit));
+            tape.forward(given, state);
+            tape.back(given, state, cotangents, out, sums_of<Sums>(summed, unit));
         });
     });
 }
@@ -1545,7 +1545,7 @@ extern "C" long rollout_adjoint(
     const long groups = channels / G, planes = backward(steps, every), patch = round_up(G * at.dense, LANES);
     for (long i = 0; i < STATE; ++i) large_pages(arrays[2 * STATE + FIXED + i], samples * channels * at.dense);
     return on_threads(threads, Workspace(at, planes, patch), [&](R* const work, const Share& share) {
-        Trail trail(at, work, steps);
+        Tape tape(at, work, steps);
         R* const nothing = work + planes * at.block;
         std::memset(nothing, 0, patch * sizeof(R));
         share.each(samples * groups, [&](const long unit) {
@@ -1556,8 +1556,8 @@ extern "C" long rollout_adjoint(
             R* out[STATE + SITES];
             for (long i = 0; i < STATE; ++i) state[i] = arrays[STATE + i] + from;
             for (long i = 0; i < STATE + SITES; ++i) out[i] = arrays[2 * STATE + FIXED + i] + from;
-            trail.forward(given, state);
-            trail.back(given, state, out, sums_of<Sums>(summed, unit), every, [&](long step, const R** ends) {
+            tape.forward(given, state);
+            tape.back(given, state, out, sums_of<Sums>(summed, unit), every, [&](long step, const R** ends) {
                 for (long i = 0; i < STATE; ++i) {
                     const long* const by = apart + 3 * i;
                     ends[i] = arrays[i] ? arrays[i] + (step / every - 1) * by[0] + sample * by[1] + first * by[2] :
@@ -1647,7 +1647,7 @@ extern "C" long evolve_readout_adjoint(
         R *const more = work + own * at.block, *const fields = work + planes * at.block;
         R* const nothing = fields + (STATE + READ_SITES) * patch;
         std::memset(nothing, 0, patch * sizeof(R));
-        steps::Trail trail(at, work, count);
+        steps::Tape tape(at, work, count);
         share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
                 at.dense;
@@ -1658,10 +1658,10 @@ extern "C" long evolve_readout_adjoint(
             for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
             for (long i = 0; i < STATE; ++i) state[i] = before[i] + from, end[i] = fields + i * patch;
             const steps::Given fixed(before + STATE, at, sample, first, channels);
-            trail.forward(fixed, state);
-            trail.back(fixed, state, out, sums_of<steps::Sums>(summed, unit), every, [&](const long step, const R**
+            tape.forward(fixed, state);
+            tape.back(fixed, state, out, sums_of<steps::Sums>(summed, unit), every, [&](const long step, const R**
                 cotangents) {
-                trail.end(fixed, end);
+                tape.end(fixed, end);
                 take(read, end, from);
                 const R* grads[COMPONENTS];
                 for (long i = 0; i < COMPONENTS; ++i)

@@ -64,8 +64,8 @@ struct Yes { static constexpr bool value = true; };
 
 inline V load(const R* p) { return *reinterpret_cast<const Unaligned*>(p); }
 inline void store(R* p, V x) { *reinterpret_cast<Unaligned*>(p) = x; }
-inline V spread(V x) { return x; }
-inline V spread(R x) { return V{} + x; }
+inline V broadcast(V x) { return x; }
+inline V broadcast(R x) { return V{} + x; }
 
 // The last vector of a row may have fewer sites than lanes: a tensor ends there, a padded plane does not.
 template <class Last> inline V load_dense(Last, const R* p) {
@@ -78,10 +78,10 @@ template <class Last> inline void store_dense(Last, R* p, V x) {
     if (Last::value) std::memcpy(p, &x, REST * sizeof(R));
     else store(p, x);
 }
-template <class Last, class X> inline V valid(Last, X x) {
+template <class Last, class X> inline V masked(Last, X x) {
     static constexpr Mask mask;
-    if (!Last::value) return spread(x);
-    return V(Bits(spread(x)) & *reinterpret_cast<const Bits*>(mask.bits));
+    if (!Last::value) return broadcast(x);
+    return V(Bits(broadcast(x)) & *reinterpret_cast<const Bits*>(mask.bits));
 }
 // The sum of the lanes in double precision, halves by halves: a few instructions, where lane after lane takes dozens.
 template <long N> struct Lanes {
@@ -97,7 +97,7 @@ template <> struct Lanes<1> {
     typedef double Wide __attribute__((vector_size(sizeof(double))));
     static double sum(const Wide& x) { return x[0]; }
 };
-inline double across(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
+inline double horizontal_sum(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
 
 #define INLINE __attribute__((always_inline))  // what is captured stays in registers
 #define NOINLINE __attribute__((noinline))  // copies of a pass over planes take long to compile
@@ -250,7 +250,7 @@ inline void total(const V* x, V* y) {
 
 // out_cd += sum over the sites of left_c right_d, a tile of channels at a time so that its sums stay in registers.
 template <bool DENSE> inline V take(const R* p, bool last) {
-    if (REST && last) return DENSE ? load_dense(Yes{}, p) : valid(Yes{}, load(p));
+    if (REST && last) return DENSE ? load_dense(Yes{}, p) : masked(Yes{}, load(p));
     return load(p);
 }
 template <bool DENSE_LEFT, bool DENSE_RIGHT> inline void outer_product(const Lattice& at, const R* left, const R*
@@ -277,7 +277,7 @@ template <bool DENSE_LEFT, bool DENSE_RIGHT> inline void outer_product(const Lat
                 }
             }
             for (long k = 0; k < T; ++k)
-                for (long l = 0; l < T; ++l) out[(c + k) * G + d + l] += across(sum[k][l]);
+                for (long l = 0; l < T; ++l) out[(c + k) * G + d + l] += horizontal_sum(sum[k][l]);
         }
 }
 
@@ -468,17 +468,17 @@ static NOINLINE void readout_0(
                 const auto v_19 = v_0 + v_1;
                 const auto v_20 = c2[c] * (v_11 + v_4 + v_7) + v_2;
                 const auto T00_density = R(0.5) * v_19 + R(0.25) * v_20;
-                store_result(at, last, T00_density_row + c * at.dense + j, spread(T00_density));
+                store_result(at, last, T00_density_row + c * at.dense + j, broadcast(T00_density));
                 const auto T01_density = -R(0.25) * v_18;
-                store_result(at, last, T01_density_row + c * at.dense + j, spread(T01_density));
+                store_result(at, last, T01_density_row + c * at.dense + j, broadcast(T01_density));
                 const auto T02_density = -R(0.25) * v_17;
-                store_result(at, last, T02_density_row + c * at.dense + j, spread(T02_density));
+                store_result(at, last, T02_density_row + c * at.dense + j, broadcast(T02_density));
                 const auto T11_density = -v_14 - R(0.25) * v_16;
-                store_result(at, last, T11_density_row + c * at.dense + j, spread(T11_density));
+                store_result(at, last, T11_density_row + c * at.dense + j, broadcast(T11_density));
                 const auto T12_density = R(0.25) * c2[c] * (phi_m1_0 + v_5) * (phi_0_m1 + v_9);
-                store_result(at, last, T12_density_row + c * at.dense + j, spread(T12_density));
+                store_result(at, last, T12_density_row + c * at.dense + j, broadcast(T12_density));
                 const auto T22_density = -v_14 - R(0.25) * v_15;
-                store_result(at, last, T22_density_row + c * at.dense + j, spread(T22_density));
+                store_result(at, last, T22_density_row + c * at.dense + j, broadcast(T22_density));
             }
         });
     }
@@ -577,14 +577,14 @@ static NOINLINE void readout_adjoint_0(
                 const auto v_15 = v_3 * T01_density_bar + v_6 * T01_density_bar_p1_0 + v_1 * T02_density_bar + v_9 *
                     T02_density_bar_0_p1 - v_4 * T01_density_bar_m1_0 - v_8 * T02_density_bar_0_m1;
                 const auto K_phi_readout_T00_density_0_bar11 = -phi_at[c] * v_13;
-                K_phi_readout_T00_density_0_bar11_at[c] = spread(K_phi_readout_T00_density_0_bar11);
+                K_phi_readout_T00_density_0_bar11_at[c] = broadcast(K_phi_readout_T00_density_0_bar11);
                 store(K_phi_readout_T00_density_0_bar11_row + c * at.padded + j,
-                    spread(K_phi_readout_T00_density_0_bar11));
+                    broadcast(K_phi_readout_T00_density_0_bar11));
                 const auto pi_bar = (T00_density_bar + v_11) * pi + R(0.25) * v_15;
-                store_dense(last, pi_bar_row + c * at.dense + j, spread(pi_bar));
-                c2_sum[c] += valid(last, R(0.25) * v_14);
-                lam_sum[c] += valid(last, -R(0.25) * v_12 * phi_at[c] * phi_at[c] * phi_at[c] * phi_at[c]);
-                m2_sum[c] += valid(last, -v_13 * phi_at[c] * phi_at[c]);
+                store_dense(last, pi_bar_row + c * at.dense + j, broadcast(pi_bar));
+                c2_sum[c] += masked(last, R(0.25) * v_14);
+                lam_sum[c] += masked(last, -R(0.25) * v_12 * phi_at[c] * phi_at[c] * phi_at[c] * phi_at[c]);
+                m2_sum[c] += masked(last, -v_13 * phi_at[c] * phi_at[c]);
             }
             mix(K, K_phi_readout_T00_density_0_bar11_at, phi_bar12_at);
             for (long c = 0; c < G; ++c) {
@@ -647,12 +647,12 @@ static NOINLINE void readout_adjoint_0(
                     T22_density_bar_0_p1 - T11_density_bar_0_p1) + (phi_at[c] + v_2) * (T00_density_bar_m1_0 +
                     T11_density_bar_m1_0 - T22_density_bar_m1_0) + (phi_at[c] + v_3) * (T00_density_bar_p1_0 +
                     T11_density_bar_p1_0 - T22_density_bar_p1_0)) + phi_bar12_at[c] - R(0.25) * v_10;
-                store_dense(last, phi_bar_row + c * at.dense + j, spread(phi_bar));
+                store_dense(last, phi_bar_row + c * at.dense + j, broadcast(phi_bar));
             }
         });
     }
-    for (long c = 0; c < G; ++c) { sums.c2[c] += across(c2_sum[c]); sums.lam[c] += across(lam_sum[c]); sums.m2[c] +=
-        across(m2_sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.c2[c] += horizontal_sum(c2_sum[c]); sums.lam[c] += horizontal_sum(lam_sum[c]);
+        sums.m2[c] += horizontal_sum(m2_sum[c]); }
 }
 
 // Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
@@ -808,8 +808,8 @@ static NOINLINE void head_0(
                 const auto k_0 = R(0.5) * dt;
                 const auto phi_1 = phi + k_0 * pi;
                 const auto pi_start = pi;
-                store(phi_1_row + j, spread(phi_1));
-                store(pi_start_row + j, spread(pi_start));
+                store(phi_1_row + j, broadcast(phi_1));
+                store(pi_start_row + j, broadcast(pi_start));
             });
         }
     }
@@ -868,9 +868,9 @@ static NOINLINE void inner_0(
                 const auto dV_dphi = K_phi_at[c] + c2[c] * (R(4.0) * phi_1_at[c] - phi_1_0_m1 - phi_1_0_p1 -
                     phi_1_m1_0 - phi_1_p1_0) + lam[c] * phi_1_at[c] * phi_1_at[c] * phi_1_at[c] + m2[c] * phi_1_at[c];
                 const auto pi_1_v = pi - R(0.5) * dV_dphi * dt;
-                dV_dphi_at[c] = spread(dV_dphi);
+                dV_dphi_at[c] = broadcast(dV_dphi);
                 const auto pi_2 = decay[c] * pi_1_v;
-                pi_2_at[c] = spread(pi_2);
+                pi_2_at[c] = broadcast(pi_2);
             }
             mix(rotation, pi_2_at, pi_3_at);
             for (long c = 0; c < G; ++c) {
@@ -878,9 +878,9 @@ static NOINLINE void inner_0(
                 const auto pi_4_v = decay[c] * pi_3_at[c];
                 const auto pi_next = pi_4_v - dV_dphi_at[c] * v_0;
                 const auto phi_2_v = phi_1_at[c] + pi_next * v_0;
-                store(pi_next_row + c * at.padded + j, spread(pi_next));
+                store(pi_next_row + c * at.padded + j, broadcast(pi_next));
                 const auto phi_1_ahead = phi_2_v + pi_next * v_0;
-                store(phi_1_ahead_row + c * at.padded + j, spread(phi_1_ahead));
+                store(phi_1_ahead_row + c * at.padded + j, broadcast(phi_1_ahead));
             }
         });
     }
@@ -940,9 +940,9 @@ static NOINLINE void tail_0(
                 const auto dV_dphi = K_phi_at[c] + c2[c] * (R(4.0) * phi_1_at[c] - phi_1_0_m1 - phi_1_0_p1 -
                     phi_1_m1_0 - phi_1_p1_0) + lam[c] * phi_1_at[c] * phi_1_at[c] * phi_1_at[c] + m2[c] * phi_1_at[c];
                 const auto pi_1_v = pi - R(0.5) * dV_dphi * dt;
-                dV_dphi_at[c] = spread(dV_dphi);
+                dV_dphi_at[c] = broadcast(dV_dphi);
                 const auto pi_2 = decay[c] * pi_1_v;
-                pi_2_at[c] = spread(pi_2);
+                pi_2_at[c] = broadcast(pi_2);
             }
             mix(rotation, pi_2_at, pi_3_at);
             for (long c = 0; c < G; ++c) {
@@ -950,8 +950,8 @@ static NOINLINE void tail_0(
                 const auto pi_4_v = decay[c] * pi_3_at[c];
                 const auto pi_next = pi_4_v - dV_dphi_at[c] * v_0;
                 const auto phi_next = phi_1_at[c] + pi_next * v_0;
-                store_dense(last, phi_next_row + c * at.dense + j, spread(phi_next));
-                store_dense(last, pi_next_row + c * at.dense + j, spread(pi_next));
+                store_dense(last, phi_next_row + c * at.dense + j, broadcast(phi_next));
+                store_dense(last, pi_next_row + c * at.dense + j, broadcast(pi_next));
             }
         });
     }
@@ -999,13 +999,13 @@ static NOINLINE void head_adjoint_0(
                 const auto v_0 = R(0.5) * phi_1_bar;
                 const auto dT_dpi_bar2_v = v_0 * dt;
                 const auto phi_bar = phi_1_bar;
-                store_dense(last, phi_bar_row + j, spread(phi_bar));
+                store_dense(last, phi_bar_row + j, broadcast(phi_bar));
                 const auto pi_bar = pi_start_bar + dT_dpi_bar2_v;
-                store_dense(last, pi_bar_row + j, spread(pi_bar));
-                dt_sum += valid(last, v_0 * pi);
+                store_dense(last, pi_bar_row + j, broadcast(pi_bar));
+                dt_sum += masked(last, v_0 * pi);
             });
         }
-        sums.dt[c] += across(dt_sum);
+        sums.dt[c] += horizontal_sum(dt_sum);
     }
 }
 
@@ -1087,15 +1087,15 @@ static NOINLINE void inner_adjoint_0(
                 const auto pi_1 = pi - dV_dphi * v_0;
                 const auto pi_next_bar3_v = pi_next_bar + v_1;
                 const auto pi_5_bar6 = pi_next_bar3_v + v_1;
-                dV_dphi_at[c] = spread(dV_dphi);
-                pi_1_at[c] = spread(pi_1);
+                dV_dphi_at[c] = broadcast(dV_dphi);
+                pi_1_at[c] = broadcast(pi_1);
                 const auto pi_2 = decay[c] * pi_1;
-                pi_2_at[c] = spread(pi_2);
-                store(pi_2_row + c * at.padded + j, spread(pi_2));
-                pi_5_bar6_at[c] = spread(pi_5_bar6);
+                pi_2_at[c] = broadcast(pi_2);
+                store(pi_2_row + c * at.padded + j, broadcast(pi_2));
+                pi_5_bar6_at[c] = broadcast(pi_5_bar6);
                 const auto pi_3_bar9 = decay[c] * pi_5_bar6;
-                pi_3_bar9_at[c] = spread(pi_3_bar9);
-                store(pi_3_bar9_row + c * at.padded + j, spread(pi_3_bar9));
+                pi_3_bar9_at[c] = broadcast(pi_3_bar9);
+                store(pi_3_bar9_row + c * at.padded + j, broadcast(pi_3_bar9));
             }
             mix(rotation, pi_2_at, pi_3_at);
             for (long c = 0; c < G; ++c) {
@@ -1103,24 +1103,25 @@ static NOINLINE void inner_adjoint_0(
                 const auto v_0 = R(0.5) * phi_1_ahead_bar;
                 const auto pi_4_v = decay[c] * pi_3_at[c];
                 const auto pi_5_v = pi_4_v - R(0.5) * dV_dphi_at[c] * dt;
-                dt_sum[c] += valid(last, R(2.0) * pi_5_v * v_0);
+                dt_sum[c] += masked(last, R(2.0) * pi_5_v * v_0);
             }
             mix_transposed(rotation, pi_3_bar9_at, pi_2_bar10_at);
             for (long c = 0; c < G; ++c) {
                 const auto pi_bar = decay[c] * pi_2_bar10_at[c];
                 const auto v_0 = R(0.5) * pi_bar;
                 const auto dV_dphi_bar15 = (-R(0.5) * pi_5_bar6_at[c] - v_0) * dt;
-                dV_dphi_bar15_at[c] = spread(dV_dphi_bar15);
-                store(dV_dphi_bar15_row + c * at.padded + j, spread(dV_dphi_bar15));
-                store(pi_bar_row + c * at.padded + j, spread(pi_bar));
-                decay_sum[c] += valid(last, pi_1_at[c] * pi_2_bar10_at[c] + pi_3_at[c] * pi_5_bar6_at[c]);
-                dt_sum[c] += valid(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar6_at[c] - dV_dphi_at[c] * v_0);
+                dV_dphi_bar15_at[c] = broadcast(dV_dphi_bar15);
+                store(dV_dphi_bar15_row + c * at.padded + j, broadcast(dV_dphi_bar15));
+                store(pi_bar_row + c * at.padded + j, broadcast(pi_bar));
+                decay_sum[c] += masked(last, pi_1_at[c] * pi_2_bar10_at[c] + pi_3_at[c] * pi_5_bar6_at[c]);
+                dt_sum[c] += masked(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar6_at[c] - dV_dphi_at[c] * v_0);
             }
             mix(K, dV_dphi_bar15_at, phi_1_bar19_at);
             for (long c = 0; c < G; ++c) store(phi_1_bar19_row + c * at.padded + j, phi_1_bar19_at[c]);
         });
     }
-    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt_sum[c]); sums.decay[c] += across(decay_sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.dt[c] += horizontal_sum(dt_sum[c]); sums.decay[c] +=
+        horizontal_sum(decay_sum[c]); }
 }
 
 // Part 2 of 2 of ``inner_adjoint``: phi_1_bar.
@@ -1167,16 +1168,16 @@ static NOINLINE void inner_adjoint_1(
                 const auto k_2 = -c2_c;
                 const auto phi_1_bar = (k_1 * phi_1 * phi_1 + k_0) * dV_dphi_bar15 + phi_1_ahead_bar + phi_1_bar19 +
                     k_2 * (dV_dphi_bar15_0_m1 + dV_dphi_bar15_0_p1 + dV_dphi_bar15_m1_0 + dV_dphi_bar15_p1_0);
-                store(phi_1_bar_row + j, spread(phi_1_bar));
-                c2_sum += valid(last, (R(4.0) * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0) *
+                store(phi_1_bar_row + j, broadcast(phi_1_bar));
+                c2_sum += masked(last, (R(4.0) * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0) *
                     dV_dphi_bar15);
-                lam_sum += valid(last, phi_1 * phi_1 * phi_1 * dV_dphi_bar15);
-                m2_sum += valid(last, dV_dphi_bar15 * phi_1);
+                lam_sum += masked(last, phi_1 * phi_1 * phi_1 * dV_dphi_bar15);
+                m2_sum += masked(last, dV_dphi_bar15 * phi_1);
             });
         }
-        sums.c2[c] += across(c2_sum);
-        sums.lam[c] += across(lam_sum);
-        sums.m2[c] += across(m2_sum);
+        sums.c2[c] += horizontal_sum(c2_sum);
+        sums.lam[c] += horizontal_sum(lam_sum);
+        sums.m2[c] += horizontal_sum(m2_sum);
     }
 }
 
@@ -1268,39 +1269,40 @@ static NOINLINE void tail_adjoint_0(
                 const auto pi_1 = pi - dV_dphi * v_0;
                 const auto dT_dpi_1_bar2_v = v_0 * phi_next_bar;
                 const auto pi_5_bar3 = pi_next_bar + dT_dpi_1_bar2_v;
-                dV_dphi_at[c] = spread(dV_dphi);
-                pi_1_at[c] = spread(pi_1);
+                dV_dphi_at[c] = broadcast(dV_dphi);
+                pi_1_at[c] = broadcast(pi_1);
                 const auto pi_2 = decay[c] * pi_1;
-                pi_2_at[c] = spread(pi_2);
-                store(pi_2_row + c * at.padded + j, spread(pi_2));
-                pi_5_bar3_at[c] = spread(pi_5_bar3);
+                pi_2_at[c] = broadcast(pi_2);
+                store(pi_2_row + c * at.padded + j, broadcast(pi_2));
+                pi_5_bar3_at[c] = broadcast(pi_5_bar3);
                 const auto pi_3_bar6 = decay[c] * pi_5_bar3;
-                pi_3_bar6_at[c] = spread(pi_3_bar6);
-                store(pi_3_bar6_row + c * at.padded + j, spread(pi_3_bar6));
+                pi_3_bar6_at[c] = broadcast(pi_3_bar6);
+                store(pi_3_bar6_row + c * at.padded + j, broadcast(pi_3_bar6));
             }
             mix(rotation, pi_2_at, pi_3_at);
             for (long c = 0; c < G; ++c) {
                 const V phi_next_bar = load_dense(last, phi_next_bar_row + c * at.dense + j);
                 const auto pi_4_v = decay[c] * pi_3_at[c];
                 const auto pi_5_v = pi_4_v - R(0.5) * dV_dphi_at[c] * dt;
-                dt_sum[c] += valid(last, R(0.5) * pi_5_v * phi_next_bar);
+                dt_sum[c] += masked(last, R(0.5) * pi_5_v * phi_next_bar);
             }
             mix_transposed(rotation, pi_3_bar6_at, pi_2_bar7_at);
             for (long c = 0; c < G; ++c) {
                 const auto pi_bar = decay[c] * pi_2_bar7_at[c];
                 const auto v_0 = R(0.5) * pi_bar;
                 const auto dV_dphi_bar12 = (-R(0.5) * pi_5_bar3_at[c] - v_0) * dt;
-                dV_dphi_bar12_at[c] = spread(dV_dphi_bar12);
-                store(dV_dphi_bar12_row + c * at.padded + j, spread(dV_dphi_bar12));
-                store(pi_bar_row + c * at.padded + j, spread(pi_bar));
-                decay_sum[c] += valid(last, pi_1_at[c] * pi_2_bar7_at[c] + pi_3_at[c] * pi_5_bar3_at[c]);
-                dt_sum[c] += valid(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar3_at[c] - dV_dphi_at[c] * v_0);
+                dV_dphi_bar12_at[c] = broadcast(dV_dphi_bar12);
+                store(dV_dphi_bar12_row + c * at.padded + j, broadcast(dV_dphi_bar12));
+                store(pi_bar_row + c * at.padded + j, broadcast(pi_bar));
+                decay_sum[c] += masked(last, pi_1_at[c] * pi_2_bar7_at[c] + pi_3_at[c] * pi_5_bar3_at[c]);
+                dt_sum[c] += masked(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar3_at[c] - dV_dphi_at[c] * v_0);
             }
             mix(K, dV_dphi_bar12_at, phi_1_bar16_at);
             for (long c = 0; c < G; ++c) store(phi_1_bar16_row + c * at.padded + j, phi_1_bar16_at[c]);
         });
     }
-    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt_sum[c]); sums.decay[c] += across(decay_sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.dt[c] += horizontal_sum(dt_sum[c]); sums.decay[c] +=
+        horizontal_sum(decay_sum[c]); }
 }
 
 // Part 2 of 2 of ``tail_adjoint``: phi_1_bar.
@@ -1347,16 +1349,16 @@ static NOINLINE void tail_adjoint_1(
                 const auto k_2 = -c2_c;
                 const auto phi_1_bar = (k_1 * phi_1 * phi_1 + k_0) * dV_dphi_bar12 + phi_1_bar16 + phi_next_bar + k_2
                     * (dV_dphi_bar12_0_m1 + dV_dphi_bar12_0_p1 + dV_dphi_bar12_m1_0 + dV_dphi_bar12_p1_0);
-                store(phi_1_bar_row + j, spread(phi_1_bar));
-                c2_sum += valid(last, (R(4.0) * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0) *
+                store(phi_1_bar_row + j, broadcast(phi_1_bar));
+                c2_sum += masked(last, (R(4.0) * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0) *
                     dV_dphi_bar12);
-                lam_sum += valid(last, phi_1 * phi_1 * phi_1 * dV_dphi_bar12);
-                m2_sum += valid(last, dV_dphi_bar12 * phi_1);
+                lam_sum += masked(last, phi_1 * phi_1 * phi_1 * dV_dphi_bar12);
+                m2_sum += masked(last, dV_dphi_bar12 * phi_1);
             });
         }
-        sums.c2[c] += across(c2_sum);
-        sums.lam[c] += across(lam_sum);
-        sums.m2[c] += across(m2_sum);
+        sums.c2[c] += horizontal_sum(c2_sum);
+        sums.lam[c] += horizontal_sum(lam_sum);
+        sums.m2[c] += horizontal_sum(m2_sum);
     }
 }
 
@@ -1564,13 +1566,13 @@ inline long backward(long steps) {
 // The same where cotangents come in on the way.
 inline long backward(long steps, long every) { return backward(steps) + (every < steps ? CARRIED : 0); }
 
-struct Trail {
+struct Tape {
     const Lattice& at;
     R* const work;
     const long steps, length, starts;
     R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
 
-    Trail(const Lattice& lattice, R* memory, long count)
+    Tape(const Lattice& lattice, R* memory, long count)
         : at(lattice), work(memory), steps(count), length(stretch(count)), starts(begins(count)) {
         const long first = (length + starts) * CARRIED;
         for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(first + i);
@@ -1660,7 +1662,7 @@ extern "C" long evolve_adjoint(
     const long groups = channels / G;
     for (long i = 0; i < STATE; ++i) large_pages(arrays[2 * STATE + FIXED + i], samples * channels * at.dense);
     return on_threads(threads, Workspace(at, backward(steps)), [&](R* const work, const Share& share) {
-        Trail trail(at, work, steps);
+        Tape tape(at, work, steps);
         share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G;
             const long from = (sample * channels + first) * at.dense;
@@ -1669,8 +1671,8 @@ extern "C" long evolve_adjoint(
             R* out[STATE + SITES];
             for (long i = 0; i < STATE; ++i) cotangents[i] = arrays[i] + from, state[i] = arrays[STATE + i] + from;
             for (long i = 0; i < STATE + SITES; ++i) out[i] = arrays[2 * STATE + FIXED + i] + from;
-            trail.forward(given, state);
-            trail.back(given, state, cotangents, out, sums_of<Sums>(summed, unit));
+            tape.forward(given, state);
+            tape.back(given, state, cotangents, out, sums_of<Sums>(summed, unit));
         });
     });
 }
@@ -1688,7 +1690,7 @@ extern "C" long rollout_adjoint(
     const long groups = channels / G, planes = backward(steps, every), patch = round_up(G * at.dense, LANES);
     for (long i = 0; i < STATE; ++i) large_pages(arrays[2 * STATE + FIXED + i], samples * channels * at.dense);
     return on_threads(threads, Workspace(at, planes, patch), [&](R* const work, const Share& share) {
-        Trail trail(at, work, steps);
+        Tape tape(at, work, steps);
         R* const nothing = work + planes * at.block;
         std::memset(nothing, 0, patch * sizeof(R));
         share.each(samples * groups, [&](const long unit) {
@@ -1699,8 +1701,8 @@ extern "C" long rollout_adjoint(
             R* out[STATE + SITES];
             for (long i = 0; i < STATE; ++i) state[i] = arrays[STATE + i] + from;
             for (long i = 0; i < STATE + SITES; ++i) out[i] = arrays[2 * STATE + FIXED + i] + from;
-            trail.forward(given, state);
-            trail.back(given, state, out, sums_of<Sums>(summed, unit), every, [&](long step, const R** ends) {
+            tape.forward(given, state);
+            tape.back(given, state, out, sums_of<Sums>(summed, unit), every, [&](long step, const R** ends) {
                 for (long i = 0; i < STATE; ++i) {
                     const long* const by = apart + 3 * i;
                     ends[i] = arrays[i] ? arrays[i] + (step / every - 1) * by[0] + sample * by[1] + first * by[2] :
@@ -1790,7 +1792,7 @@ extern "C" long evolve_readout_adjoint(
         R *const more = work + own * at.block, *const fields = work + planes * at.block;
         R* const nothing = fields + (STATE + READ_SITES) * patch;
         std::memset(nothing, 0, patch * sizeof(R));
-        steps::Trail trail(at, work, count);
+        steps::Tape tape(at, work, count);
         share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
                 at.dense;
@@ -1801,10 +1803,10 @@ extern "C" long evolve_readout_adjoint(
             for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
             for (long i = 0; i < STATE; ++i) state[i] = before[i] + from, end[i] = fields + i * patch;
             const steps::Given fixed(before + STATE, at, sample, first, channels);
-            trail.forward(fixed, state);
-            trail.back(fixed, state, out, sums_of<steps::Sums>(summed, unit), every, [&](const long step, const R**
+            tape.forward(fixed, state);
+            tape.back(fixed, state, out, sums_of<steps::Sums>(summed, unit), every, [&](const long step, const R**
                 cotangents) {
-                trail.end(fixed, end);
+                tape.end(fixed, end);
                 take(read, end, from);
                 const R* grads[COMPONENTS];
                 for (long i = 0; i < COMPONENTS; ++i)

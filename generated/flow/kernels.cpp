@@ -91,8 +91,8 @@ struct Yes { static constexpr bool value = true; };
 
 inline V load(const R* p) { return *reinterpret_cast<const Unaligned*>(p); }
 inline void store(R* p, V x) { *reinterpret_cast<Unaligned*>(p) = x; }
-inline V spread(V x) { return x; }
-inline V spread(R x) { return V{} + x; }
+inline V broadcast(V x) { return x; }
+inline V broadcast(R x) { return V{} + x; }
 
 // The last vector of a row may have fewer sites than lanes: a tensor ends there, a padded plane does not.
 template <class Last> inline V load_dense(Last, const R* p) {
@@ -105,10 +105,10 @@ template <class Last> inline void store_dense(Last, R* p, V x) {
     if (Last::value) std::memcpy(p, &x, REST * sizeof(R));
     else store(p, x);
 }
-template <class Last, class X> inline V valid(Last, X x) {
+template <class Last, class X> inline V masked(Last, X x) {
     static constexpr Mask mask;
-    if (!Last::value) return spread(x);
-    return V(Bits(spread(x)) & *reinterpret_cast<const Bits*>(mask.bits));
+    if (!Last::value) return broadcast(x);
+    return V(Bits(broadcast(x)) & *reinterpret_cast<const Bits*>(mask.bits));
 }
 // The sum of the lanes in double precision, halves by halves: a few instructions, where lane after lane takes dozens.
 template <long N> struct Lanes {
@@ -124,7 +124,7 @@ template <> struct Lanes<1> {
     typedef double Wide __attribute__((vector_size(sizeof(double))));
     static double sum(const Wide& x) { return x[0]; }
 };
-inline double across(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
+inline double horizontal_sum(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
 // Whether any bit is set, halves by halves as the sums of lanes.
 template <long N> struct Any {
     typedef long long Whole __attribute__((vector_size(N * 8)));
@@ -186,10 +186,10 @@ template <long N> struct UnitSums {
     explicit UnitSums(double* sums) : lanes{}, to(sums) {}
     void add(long k, V x) {
         if (APART) lanes[k] += x;
-        else to[k] += across(x);
+        else to[k] += horizontal_sum(x);
     }
     void end() const {
-        for (long k = 0; APART && k < N; ++k) to[k] += across(lanes[k]);
+        for (long k = 0; APART && k < N; ++k) to[k] += horizontal_sum(lanes[k]);
     }
 };
 #ifdef VECTOR_BYTES
@@ -231,7 +231,7 @@ inline double logcosh(double x) {
 }
 inline R logcosh_(R x) { return R(own::logcosh(x)); }
 template <class X> inline V logcosh_(X x) {
-    V x__ = spread(x);
+    V x__ = broadcast(x);
     for (long l = 0; l < LANES; ++l) x__[l] = logcosh_(R(x__[l]));
     return x__;
 }
@@ -514,7 +514,7 @@ static NOINLINE void readout_0(
                 const V pi_y = load_dense(last, pi_y_row + c * at.dense + j);
                 const auto v_0 = pi_x * pi_x + pi_y * pi_y;
                 const auto T00_density = V_1_at[c] + V_offset[c] + R(0.5) * v_0;
-                store_result(at, last, T00_density_row + c * at.dense + j, spread(T00_density));
+                store_result(at, last, T00_density_row + c * at.dense + j, broadcast(T00_density));
             }
         });
     }
@@ -565,10 +565,10 @@ static NOINLINE void readout_adjoint_0(
                 const V pi_x = load_dense(last, pi_x_row + c * at.dense + j);
                 const V pi_y = load_dense(last, pi_y_row + c * at.dense + j);
                 const auto pi_x_bar = T00_density_bar * pi_x;
-                store_dense(last, pi_x_bar_row + c * at.dense + j, spread(pi_x_bar));
+                store_dense(last, pi_x_bar_row + c * at.dense + j, broadcast(pi_x_bar));
                 const auto pi_y_bar = T00_density_bar * pi_y;
-                store_dense(last, pi_y_bar_row + c * at.dense + j, spread(pi_y_bar));
-                V_offset_sum[c] += valid(last, T00_density_bar);
+                store_dense(last, pi_y_bar_row + c * at.dense + j, broadcast(pi_y_bar));
+                V_offset_sum[c] += masked(last, T00_density_bar);
             }
             for (long c = 0; c < G; ++c) {
                 const V T00_density_bar_x = load_dense(last, T00_density_bar_row + c * at.dense + j);
@@ -600,14 +600,14 @@ static NOINLINE void readout_adjoint_0(
             for (long c = 0; c < G; ++c) {
                 const V T00_density_bar = load_dense(last, T00_density_bar_row + c * at.dense + j);
                 const auto x_bar = dV_bar2_at[c] * T00_density_bar;
-                store_dense(last, x_bar_row + c * at.dense + j, spread(x_bar));
+                store_dense(last, x_bar_row + c * at.dense + j, broadcast(x_bar));
                 const auto y_bar = dV_bar3_at[c] * T00_density_bar;
-                store_dense(last, y_bar_row + c * at.dense + j, spread(y_bar));
+                store_dense(last, y_bar_row + c * at.dense + j, broadcast(y_bar));
             }
         });
     }
     V_of_spec_units.end();
-    for (long c = 0; c < G; ++c) { sums.V_offset[c] += across(V_offset_sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.V_offset[c] += horizontal_sum(V_offset_sum[c]); }
 }
 
 // Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
@@ -689,13 +689,13 @@ static NOINLINE void head_0(
                 const V x = load_dense(last, x_row + j);
                 const V y = load_dense(last, y_row + j);
                 const auto x_start = x;
-                store(x_start_row + j, spread(x_start));
+                store(x_start_row + j, broadcast(x_start));
                 const auto y_start = y;
-                store(y_start_row + j, spread(y_start));
+                store(y_start_row + j, broadcast(y_start));
                 const auto pi_x_start = pi_x;
-                store(pi_x_start_row + j, spread(pi_x_start));
+                store(pi_x_start_row + j, broadcast(pi_x_start));
                 const auto pi_y_start = pi_y;
-                store(pi_y_start_row + j, spread(pi_y_start));
+                store(pi_y_start_row + j, broadcast(pi_y_start));
             });
         }
     }
@@ -757,9 +757,9 @@ static NOINLINE void inner_0(
                 const V y = load(y_row + c * at.padded + j);
                 const auto v_0 = R(0.5) * dt;
                 const auto x_1 = v_0 * pi_x + x;
-                x_1_at[c] = spread(x_1);
+                x_1_at[c] = broadcast(x_1);
                 const auto y_1 = v_0 * pi_y + y;
-                y_1_at[c] = spread(y_1);
+                y_1_at[c] = broadcast(y_1);
             }
             for (long c = 0; c < G; ++c) {
                 const V x_1_x = x_1_at[c];
@@ -780,8 +780,8 @@ static NOINLINE void inner_0(
                 const V pi_x = load(pi_x_row + c * at.padded + j);
                 const auto pi_x_next = pi_x - dV_at[c] * dt;
                 const auto x_next = R(0.5) * pi_x_next * dt + x_1_at[c];
-                store(x_next_row + c * at.padded + j, spread(x_next));
-                store(pi_x_next_row + c * at.padded + j, spread(pi_x_next));
+                store(x_next_row + c * at.padded + j, broadcast(x_next));
+                store(pi_x_next_row + c * at.padded + j, broadcast(pi_x_next));
             }
             for (long c = 0; c < G; ++c) {
                 const V x_1_x = x_1_at[c];
@@ -802,8 +802,8 @@ static NOINLINE void inner_0(
                 const V pi_y = load(pi_y_row + c * at.padded + j);
                 const auto pi_y_next = pi_y - dV_1_at[c] * dt;
                 const auto y_next = R(0.5) * pi_y_next * dt + y_1_at[c];
-                store(y_next_row + c * at.padded + j, spread(y_next));
-                store(pi_y_next_row + c * at.padded + j, spread(pi_y_next));
+                store(y_next_row + c * at.padded + j, broadcast(y_next));
+                store(pi_y_next_row + c * at.padded + j, broadcast(pi_y_next));
             }
         });
     }
@@ -865,9 +865,9 @@ static NOINLINE void tail_0(
                 const V y = load(y_row + c * at.padded + j);
                 const auto v_0 = R(0.5) * dt;
                 const auto x_1 = v_0 * pi_x + x;
-                x_1_at[c] = spread(x_1);
+                x_1_at[c] = broadcast(x_1);
                 const auto y_1 = v_0 * pi_y + y;
-                y_1_at[c] = spread(y_1);
+                y_1_at[c] = broadcast(y_1);
             }
             for (long c = 0; c < G; ++c) {
                 const V x_1_x = x_1_at[c];
@@ -888,8 +888,8 @@ static NOINLINE void tail_0(
                 const V pi_x = load(pi_x_row + c * at.padded + j);
                 const auto pi_x_next = pi_x - dV_at[c] * dt;
                 const auto x_next = R(0.5) * pi_x_next * dt + x_1_at[c];
-                store_dense(last, x_next_row + c * at.dense + j, spread(x_next));
-                store_dense(last, pi_x_next_row + c * at.dense + j, spread(pi_x_next));
+                store_dense(last, x_next_row + c * at.dense + j, broadcast(x_next));
+                store_dense(last, pi_x_next_row + c * at.dense + j, broadcast(pi_x_next));
             }
             for (long c = 0; c < G; ++c) {
                 const V x_1_x = x_1_at[c];
@@ -910,8 +910,8 @@ static NOINLINE void tail_0(
                 const V pi_y = load(pi_y_row + c * at.padded + j);
                 const auto pi_y_next = pi_y - dV_1_at[c] * dt;
                 const auto y_next = R(0.5) * pi_y_next * dt + y_1_at[c];
-                store_dense(last, y_next_row + c * at.dense + j, spread(y_next));
-                store_dense(last, pi_y_next_row + c * at.dense + j, spread(pi_y_next));
+                store_dense(last, y_next_row + c * at.dense + j, broadcast(y_next));
+                store_dense(last, pi_y_next_row + c * at.dense + j, broadcast(pi_y_next));
             }
         });
     }
@@ -966,13 +966,13 @@ static NOINLINE void head_adjoint_0(
                 const V x_start_bar = load(x_start_bar_row + j);
                 const V y_start_bar = load(y_start_bar_row + j);
                 const auto x_bar = x_start_bar;
-                store_dense(last, x_bar_row + j, spread(x_bar));
+                store_dense(last, x_bar_row + j, broadcast(x_bar));
                 const auto y_bar = y_start_bar;
-                store_dense(last, y_bar_row + j, spread(y_bar));
+                store_dense(last, y_bar_row + j, broadcast(y_bar));
                 const auto pi_x_bar = pi_x_start_bar;
-                store_dense(last, pi_x_bar_row + j, spread(pi_x_bar));
+                store_dense(last, pi_x_bar_row + j, broadcast(pi_x_bar));
                 const auto pi_y_bar = pi_y_start_bar;
-                store_dense(last, pi_y_bar_row + j, spread(pi_y_bar));
+                store_dense(last, pi_y_bar_row + j, broadcast(pi_y_bar));
             });
         }
     }
@@ -1064,19 +1064,19 @@ static NOINLINE void inner_adjoint_0(
                 const auto pi_y_1_bar5 = pi_y_next_bar + dT_dpi_y_1_bar3_v;
                 const auto pi_x_1_bar7 = pi_x_next_bar + dT_dpi_x_1_bar4_v;
                 const auto dT_dpi_x = pi_x;
-                dT_dpi_x_at[c] = spread(dT_dpi_x);
+                dT_dpi_x_at[c] = broadcast(dT_dpi_x);
                 const auto dT_dpi_y = pi_y;
-                dT_dpi_y_at[c] = spread(dT_dpi_y);
+                dT_dpi_y_at[c] = broadcast(dT_dpi_y);
                 const auto x_1 = v_0 * pi_x + x;
-                x_1_at[c] = spread(x_1);
+                x_1_at[c] = broadcast(x_1);
                 const auto y_1 = v_0 * pi_y + y;
-                y_1_at[c] = spread(y_1);
-                pi_y_1_bar5_at[c] = spread(pi_y_1_bar5);
-                pi_x_1_bar7_at[c] = spread(pi_x_1_bar7);
+                y_1_at[c] = broadcast(y_1);
+                pi_y_1_bar5_at[c] = broadcast(pi_y_1_bar5);
+                pi_x_1_bar7_at[c] = broadcast(pi_x_1_bar7);
                 const auto dV_dy_bar9 = -pi_y_1_bar5 * dt;
-                dV_dy_bar9_at[c] = spread(dV_dy_bar9);
+                dV_dy_bar9_at[c] = broadcast(dV_dy_bar9);
                 const auto dV_dx_bar13 = -pi_x_1_bar7 * dt;
-                dV_dx_bar13_at[c] = spread(dV_dx_bar13);
+                dV_dx_bar13_at[c] = broadcast(dV_dx_bar13);
             }
             for (long c = 0; c < G; ++c) {
                 const V x_1_x = x_1_at[c];
@@ -1097,7 +1097,7 @@ static NOINLINE void inner_adjoint_0(
                 const V pi_x = load(pi_x_row + c * at.padded + j);
                 const V x_next_bar = load(x_next_bar_row + c * at.padded + j);
                 const auto pi_x_1_v = pi_x - dV_at[c] * dt;
-                dt_sum[c] += valid(last, R(0.5) * pi_x_1_v * x_next_bar - dV_at[c] * pi_x_1_bar7_at[c]);
+                dt_sum[c] += masked(last, R(0.5) * pi_x_1_v * x_next_bar - dV_at[c] * pi_x_1_bar7_at[c]);
             }
             for (long c = 0; c < G; ++c) {
                 const V x_1_x = x_1_at[c];
@@ -1118,7 +1118,7 @@ static NOINLINE void inner_adjoint_0(
                 const V pi_y = load(pi_y_row + c * at.padded + j);
                 const V y_next_bar = load(y_next_bar_row + c * at.padded + j);
                 const auto pi_y_1_v = pi_y - dV_1_at[c] * dt;
-                dt_sum[c] += valid(last, R(0.5) * pi_y_1_v * y_next_bar - dV_1_at[c] * pi_y_1_bar5_at[c]);
+                dt_sum[c] += masked(last, R(0.5) * pi_y_1_v * y_next_bar - dV_1_at[c] * pi_y_1_bar5_at[c]);
             }
             for (long c = 0; c < G; ++c) {
                 const V dV_dy_bar9_x = dV_dy_bar9_at[c];
@@ -1186,18 +1186,18 @@ static NOINLINE void inner_adjoint_0(
                     dV_dx_bar13_at[c];
                 const auto dT_dpi_x_bar22_v = v_0 * x_bar;
                 const auto dT_dpi_y_bar21_v = v_0 * y_bar;
-                store(x_bar_row + c * at.padded + j, spread(x_bar));
-                store(y_bar_row + c * at.padded + j, spread(y_bar));
+                store(x_bar_row + c * at.padded + j, broadcast(x_bar));
+                store(y_bar_row + c * at.padded + j, broadcast(y_bar));
                 const auto pi_x_bar = dT_dpi_x_bar22_v + pi_x_1_bar7_at[c];
-                store(pi_x_bar_row + c * at.padded + j, spread(pi_x_bar));
+                store(pi_x_bar_row + c * at.padded + j, broadcast(pi_x_bar));
                 const auto pi_y_bar = dT_dpi_y_bar21_v + pi_y_1_bar5_at[c];
-                store(pi_y_bar_row + c * at.padded + j, spread(pi_y_bar));
-                dt_sum[c] += valid(last, R(0.5) * dT_dpi_x_at[c] * x_bar + R(0.5) * dT_dpi_y_at[c] * y_bar);
+                store(pi_y_bar_row + c * at.padded + j, broadcast(pi_y_bar));
+                dt_sum[c] += masked(last, R(0.5) * dT_dpi_x_at[c] * x_bar + R(0.5) * dT_dpi_y_at[c] * y_bar);
             }
         });
     }
     V_of_spec_units.end();
-    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt_sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.dt[c] += horizontal_sum(dt_sum[c]); }
 }
 
 // Cotangents of ``inner``, w -> J^T w: those of all its arguments from those of its results.
@@ -1288,19 +1288,19 @@ static NOINLINE void tail_adjoint_0(
                 const auto pi_y_1_bar5 = pi_y_next_bar + dT_dpi_y_1_bar3_v;
                 const auto pi_x_1_bar7 = pi_x_next_bar + dT_dpi_x_1_bar4_v;
                 const auto dT_dpi_x = pi_x;
-                dT_dpi_x_at[c] = spread(dT_dpi_x);
+                dT_dpi_x_at[c] = broadcast(dT_dpi_x);
                 const auto dT_dpi_y = pi_y;
-                dT_dpi_y_at[c] = spread(dT_dpi_y);
+                dT_dpi_y_at[c] = broadcast(dT_dpi_y);
                 const auto x_1 = v_0 * pi_x + x;
-                x_1_at[c] = spread(x_1);
+                x_1_at[c] = broadcast(x_1);
                 const auto y_1 = v_0 * pi_y + y;
-                y_1_at[c] = spread(y_1);
-                pi_y_1_bar5_at[c] = spread(pi_y_1_bar5);
-                pi_x_1_bar7_at[c] = spread(pi_x_1_bar7);
+                y_1_at[c] = broadcast(y_1);
+                pi_y_1_bar5_at[c] = broadcast(pi_y_1_bar5);
+                pi_x_1_bar7_at[c] = broadcast(pi_x_1_bar7);
                 const auto dV_dy_bar9 = -pi_y_1_bar5 * dt;
-                dV_dy_bar9_at[c] = spread(dV_dy_bar9);
+                dV_dy_bar9_at[c] = broadcast(dV_dy_bar9);
                 const auto dV_dx_bar13 = -pi_x_1_bar7 * dt;
-                dV_dx_bar13_at[c] = spread(dV_dx_bar13);
+                dV_dx_bar13_at[c] = broadcast(dV_dx_bar13);
             }
             for (long c = 0; c < G; ++c) {
                 const V x_1_x = x_1_at[c];
@@ -1321,7 +1321,7 @@ static NOINLINE void tail_adjoint_0(
                 const V pi_x = load(pi_x_row + c * at.padded + j);
                 const V x_next_bar = load_dense(last, x_next_bar_row + c * at.dense + j);
                 const auto pi_x_1_v = pi_x - dV_at[c] * dt;
-                dt_sum[c] += valid(last, R(0.5) * pi_x_1_v * x_next_bar - dV_at[c] * pi_x_1_bar7_at[c]);
+                dt_sum[c] += masked(last, R(0.5) * pi_x_1_v * x_next_bar - dV_at[c] * pi_x_1_bar7_at[c]);
             }
             for (long c = 0; c < G; ++c) {
                 const V x_1_x = x_1_at[c];
@@ -1342,7 +1342,7 @@ static NOINLINE void tail_adjoint_0(
                 const V pi_y = load(pi_y_row + c * at.padded + j);
                 const V y_next_bar = load_dense(last, y_next_bar_row + c * at.dense + j);
                 const auto pi_y_1_v = pi_y - dV_1_at[c] * dt;
-                dt_sum[c] += valid(last, R(0.5) * pi_y_1_v * y_next_bar - dV_1_at[c] * pi_y_1_bar5_at[c]);
+                dt_sum[c] += masked(last, R(0.5) * pi_y_1_v * y_next_bar - dV_1_at[c] * pi_y_1_bar5_at[c]);
             }
             for (long c = 0; c < G; ++c) {
                 const V dV_dy_bar9_x = dV_dy_bar9_at[c];
@@ -1410,18 +1410,18 @@ static NOINLINE void tail_adjoint_0(
                     dV_dx_bar13_at[c];
                 const auto dT_dpi_x_bar22_v = v_0 * x_bar;
                 const auto dT_dpi_y_bar21_v = v_0 * y_bar;
-                store(x_bar_row + c * at.padded + j, spread(x_bar));
-                store(y_bar_row + c * at.padded + j, spread(y_bar));
+                store(x_bar_row + c * at.padded + j, broadcast(x_bar));
+                store(y_bar_row + c * at.padded + j, broadcast(y_bar));
                 const auto pi_x_bar = dT_dpi_x_bar22_v + pi_x_1_bar7_at[c];
-                store(pi_x_bar_row + c * at.padded + j, spread(pi_x_bar));
+                store(pi_x_bar_row + c * at.padded + j, broadcast(pi_x_bar));
                 const auto pi_y_bar = dT_dpi_y_bar21_v + pi_y_1_bar5_at[c];
-                store(pi_y_bar_row + c * at.padded + j, spread(pi_y_bar));
-                dt_sum[c] += valid(last, R(0.5) * dT_dpi_x_at[c] * x_bar + R(0.5) * dT_dpi_y_at[c] * y_bar);
+                store(pi_y_bar_row + c * at.padded + j, broadcast(pi_y_bar));
+                dt_sum[c] += masked(last, R(0.5) * dT_dpi_x_at[c] * x_bar + R(0.5) * dT_dpi_y_at[c] * y_bar);
             }
         });
     }
     V_of_spec_units.end();
-    for (long c = 0; c < G; ++c) { sums.dt[c] += across(dt_sum[c]); }
+    for (long c = 0; c < G; ++c) { sums.dt[c] += horizontal_sum(dt_sum[c]); }
 }
 
 // Cotangents of ``tail``, w -> J^T w: those of all its arguments from those of its results.
@@ -1497,13 +1497,13 @@ inline long backward(long steps) {
 // The same where cotangents come in on the way.
 inline long backward(long steps, long every) { return backward(steps) + (every < steps ? CARRIED : 0); }
 
-struct Trail {
+struct Tape {
     const Lattice& at;
     R* const work;
     const long steps, length, starts;
     R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
 
-    Trail(const Lattice& lattice, R* memory, long count)
+    Tape(const Lattice& lattice, R* memory, long count)
         : at(lattice), work(memory), steps(count), length(stretch(count)), starts(begins(count)) {
         const long first = (length + starts) * CARRIED;
         for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(first + i);
@@ -1801,7 +1801,7 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
     const long missing = on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + planes * at.block;
         Handed<FIXED> handed(FIXED_KINDS, before + STATE, channels, copies + copied);
-        steps::Trail trail(at, work, count);
+        steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
         units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
             const R *cotangents[STATE], *state[STATE];
@@ -1813,8 +1813,8 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
                 out[i] = i < STATE ? piece.place(outs[i], copy) : piece.take(outs[i], copy);
             }
             const steps::Given given(handed.of(piece), at, 0, 0, channels);
-            trail.forward(given, state);
-            trail.back(given, state, cotangents, out, sums.of(totals, piece, job));
+            tape.forward(given, state);
+            tape.back(given, state, cotangents, out, sums.of(totals, piece, job));
             for (long i = 0; i < OUT; ++i)
                 piece.put(out[i], outs[i]);
             sums.end(totals, piece, job, turns);
@@ -1841,7 +1841,7 @@ extern "C" long rollout_adjoint(
     const long missing = on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + planes * at.block;
         Handed<FIXED> handed(FIXED_KINDS, before + STATE, channels, copies + copied);
-        steps::Trail trail(at, work, count);
+        steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
         units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
             const R* state[STATE];
@@ -1852,8 +1852,8 @@ extern "C" long rollout_adjoint(
                 out[i] = i < STATE ? piece.place(outs[i], copy) : piece.take(outs[i], copy);
             }
             const steps::Given given(handed.of(piece), at, 0, 0, channels);
-            trail.forward(given, state);
-            trail.back(given, state, out, sums.of(totals, piece, job), every, [&](long step, const R** ends) {
+            tape.forward(given, state);
+            tape.back(given, state, out, sums.of(totals, piece, job), every, [&](long step, const R** ends) {
                 for (long i = 0; i < STATE; ++i) {
                     R* const copy = copies + i * ROOM;
                     if (!arrays[i]) std::memset(copy, 0, ROOM * sizeof(R));
@@ -2005,7 +2005,7 @@ extern "C" long evolve_readout_adjoint(
           *const flowed_at = read_outs_at + READ_OUT * ROOM;
         Handed<FIXED> fixed(FIXED_KINDS, before + STATE, channels, copies + copied);
         Handed<GIVEN> given(GIVEN_KINDS, read, channels, copies + copied + fixed.room(channels));
-        steps::Trail trail(at, work, count);
+        steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
         Totals<reading::Sums>::Job sums_read;
         units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
@@ -2023,11 +2023,11 @@ extern "C" long evolve_readout_adjoint(
                 end[i] = copies + (STATE + i) * ROOM;
             }
             const steps::Given held(fixed.of(piece), at, 0, 0, channels);
-            trail.forward(held, state);
+            tape.forward(held, state);
             R* const rest = work + own * at.block;
-            trail.back(held, state, out, sums.of(totals, piece, job), every, [&](const long step, const R**
-                cotangents) {
-                trail.end(held, end);
+            tape.back(held, state, out, sums.of(totals, piece, job), every, [&](const long step, const R** cotangents)
+                {
+                tape.end(held, end);
                 take(rows, end);
                 R* const readout = arrays[0] + (step / every - 1) * samples * COMPONENTS * channels;
                 for (long i = 0; i < COMPONENTS; ++i) grads[i] = piece.take_component(readout, i, grads_at + i *

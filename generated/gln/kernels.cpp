@@ -70,8 +70,8 @@ struct Yes { static constexpr bool value = true; };
 
 inline V load(const R* p) { return *reinterpret_cast<const Unaligned*>(p); }
 inline void store(R* p, V x) { *reinterpret_cast<Unaligned*>(p) = x; }
-inline V spread(V x) { return x; }
-inline V spread(R x) { return V{} + x; }
+inline V broadcast(V x) { return x; }
+inline V broadcast(R x) { return V{} + x; }
 
 // The last vector of a row may have fewer sites than lanes: a tensor ends there, a padded plane does not.
 template <class Last> inline V load_dense(Last, const R* p) {
@@ -84,10 +84,10 @@ template <class Last> inline void store_dense(Last, R* p, V x) {
     if (Last::value) std::memcpy(p, &x, REST * sizeof(R));
     else store(p, x);
 }
-template <class Last, class X> inline V valid(Last, X x) {
+template <class Last, class X> inline V masked(Last, X x) {
     static constexpr Mask mask;
-    if (!Last::value) return spread(x);
-    return V(Bits(spread(x)) & *reinterpret_cast<const Bits*>(mask.bits));
+    if (!Last::value) return broadcast(x);
+    return V(Bits(broadcast(x)) & *reinterpret_cast<const Bits*>(mask.bits));
 }
 // The sum of the lanes in double precision, halves by halves: a few instructions, where lane after lane takes dozens.
 template <long N> struct Lanes {
@@ -103,7 +103,7 @@ template <> struct Lanes<1> {
     typedef double Wide __attribute__((vector_size(sizeof(double))));
     static double sum(const Wide& x) { return x[0]; }
 };
-inline double across(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
+inline double horizontal_sum(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
 // Whether any bit is set, halves by halves as the sums of lanes.
 template <long N> struct Any {
     typedef long long Whole __attribute__((vector_size(N * 8)));
@@ -154,7 +154,7 @@ inline double sech(double x) {
 }
 inline R sech_(R x) { return R(own::sech(x)); }
 template <class X> inline V sech_(X x) {
-    V x__ = spread(x);
+    V x__ = broadcast(x);
     for (long l = 0; l < LANES; ++l) x__[l] = sech_(R(x__[l]));
     return x__;
 }
@@ -166,7 +166,7 @@ inline double sigmoid(double x) {
 }
 inline R sigmoid_(R x) { return R(own::sigmoid(x)); }
 template <class X> inline V sigmoid_(X x) {
-    V x__ = spread(x);
+    V x__ = broadcast(x);
     for (long l = 0; l < LANES; ++l) x__[l] = sigmoid_(R(x__[l]));
     return x__;
 }
@@ -177,7 +177,7 @@ inline double softplus(double x) {
 }
 inline R softplus_(R x) { return R(own::softplus(x)); }
 template <class X> inline V softplus_(X x) {
-    V x__ = spread(x);
+    V x__ = broadcast(x);
     for (long l = 0; l < LANES; ++l) x__[l] = softplus_(R(x__[l]));
     return x__;
 }
@@ -376,7 +376,7 @@ inline void outer_of_samples(const R* left, long across_left, const R* right, lo
 
 // out_cd += sum over the sites of left_c right_d, a tile of channels at a time so that its sums stay in registers.
 template <bool DENSE> inline V take(const R* p, bool last) {
-    if (REST && last) return DENSE ? load_dense(Yes{}, p) : valid(Yes{}, load(p));
+    if (REST && last) return DENSE ? load_dense(Yes{}, p) : masked(Yes{}, load(p));
     return load(p);
 }
 template <bool DENSE_LEFT, bool DENSE_RIGHT> inline void outer_product(const Lattice& at, const R* left, const R*
@@ -405,7 +405,7 @@ template <bool DENSE_LEFT, bool DENSE_RIGHT> inline void outer_product(const Lat
                 }
             }
             for (long k = 0; k < T; ++k)
-                for (long l = 0; l < T; ++l) out[(c + k) * G + d + l] += across(sum[k][l]);
+                for (long l = 0; l < T; ++l) out[(c + k) * G + d + l] += horizontal_sum(sum[k][l]);
         }
 }
 
@@ -548,7 +548,7 @@ static NOINLINE void readout_0(
                 const V w = load_dense(last, w_row + c * at.dense + j);
                 const V z = load_dense(last, z_row + c * at.dense + j);
                 const auto readout_T00_density_f0 = w * z;
-                readout_T00_density_f0_at[c] = spread(readout_T00_density_f0);
+                readout_T00_density_f0_at[c] = broadcast(readout_T00_density_f0);
             }
             total(readout_T00_density_f0_at, total_readout_readout_T00_density_1_at);
             for (long c = 0; c < G; ++c) {
@@ -556,7 +556,7 @@ static NOINLINE void readout_0(
                 const V target = load_dense(last, target_row + c * at.dense + j);
                 const auto T00_density = -(total_readout_readout_T00_density_1_at[c] * target -
                     softplus_(total_readout_readout_T00_density_1_at[c])) * g;
-                store_result(at, last, T00_density_row + c * at.dense + j, spread(T00_density));
+                store_result(at, last, T00_density_row + c * at.dense + j, broadcast(T00_density));
             }
         });
     }
@@ -604,7 +604,7 @@ static NOINLINE void readout_adjoint_0(
                 const V w = load_dense(last, w_row + c * at.dense + j);
                 const V z = load_dense(last, z_row + c * at.dense + j);
                 const auto readout_T00_density_f0 = w * z;
-                readout_T00_density_f0_at[c] = spread(readout_T00_density_f0);
+                readout_T00_density_f0_at[c] = broadcast(readout_T00_density_f0);
             }
             total(readout_T00_density_f0_at, total_readout_readout_T00_density_1_at);
             for (long c = 0; c < G; ++c) {
@@ -614,21 +614,21 @@ static NOINLINE void readout_adjoint_0(
                 const auto v_0 = T00_density_bar * g;
                 const auto total_readout_readout_T00_density_1_bar1 = -v_0 * (target -
                     sigmoid_(total_readout_readout_T00_density_1_at[c]));
-                total_readout_readout_T00_density_1_bar1_at[c] = spread(total_readout_readout_T00_density_1_bar1);
+                total_readout_readout_T00_density_1_bar1_at[c] = broadcast(total_readout_readout_T00_density_1_bar1);
                 const auto g_bar = -(total_readout_readout_T00_density_1_at[c] * target -
                     softplus_(total_readout_readout_T00_density_1_at[c])) * T00_density_bar;
-                store_dense(last, g_bar_row + c * at.dense + j, spread(g_bar));
+                store_dense(last, g_bar_row + c * at.dense + j, broadcast(g_bar));
                 const auto target_bar = -total_readout_readout_T00_density_1_at[c] * v_0;
-                store_dense(last, target_bar_row + c * at.dense + j, spread(target_bar));
+                store_dense(last, target_bar_row + c * at.dense + j, broadcast(target_bar));
             }
             total(total_readout_readout_T00_density_1_bar1_at, readout_T00_density_f0_bar2_at);
             for (long c = 0; c < G; ++c) {
                 const V w = load_dense(last, w_row + c * at.dense + j);
                 const V z = load_dense(last, z_row + c * at.dense + j);
                 const auto w_bar = readout_T00_density_f0_bar2_at[c] * z;
-                store_dense(last, w_bar_row + c * at.dense + j, spread(w_bar));
+                store_dense(last, w_bar_row + c * at.dense + j, broadcast(w_bar));
                 const auto z_bar = readout_T00_density_f0_bar2_at[c] * w;
-                store_dense(last, z_bar_row + c * at.dense + j, spread(z_bar));
+                store_dense(last, z_bar_row + c * at.dense + j, broadcast(z_bar));
             }
         });
     }
@@ -708,7 +708,7 @@ static NOINLINE void head_0(
             columns([&](auto last, const long j) INLINE {
                 const V w = load_dense(last, w_row + j);
                 const auto w_start = w;
-                store(w_start_row + j, spread(w_start));
+                store(w_start_row + j, broadcast(w_start));
             });
         }
     }
@@ -751,14 +751,14 @@ static NOINLINE void inner_0(
                 const V w = load(w_row + c * at.padded + j);
                 const V z = load_dense(last, z_row + c * at.dense + j);
                 const auto H = w * z;
-                H_at[c] = spread(H);
+                H_at[c] = broadcast(H);
             }
             total(H_at, total_H_at);
             for (long c = 0; c < G; ++c) {
                 const V g = load_dense(last, g_row + c * at.dense + j);
                 const V target = load_dense(last, target_row + c * at.dense + j);
                 const auto total_H_1 = (sigmoid_(total_H_at[c]) - target) * g;
-                total_H_1_at[c] = spread(total_H_1);
+                total_H_1_at[c] = broadcast(total_H_1);
             }
             total(total_H_1_at, H_1_at);
             for (long c = 0; c < G; ++c) {
@@ -766,7 +766,7 @@ static NOINLINE void inner_0(
                 const V z = load_dense(last, z_row + c * at.dense + j);
                 const auto dH_dw_v = H_1_at[c] * z;
                 const auto w_next = w - dH_dw_v * dt;
-                store(w_next_row + c * at.padded + j, spread(w_next));
+                store(w_next_row + c * at.padded + j, broadcast(w_next));
             }
         });
     }
@@ -809,14 +809,14 @@ static NOINLINE void tail_0(
                 const V w = load(w_row + c * at.padded + j);
                 const V z = load_dense(last, z_row + c * at.dense + j);
                 const auto H = w * z;
-                H_at[c] = spread(H);
+                H_at[c] = broadcast(H);
             }
             total(H_at, total_H_at);
             for (long c = 0; c < G; ++c) {
                 const V g = load_dense(last, g_row + c * at.dense + j);
                 const V target = load_dense(last, target_row + c * at.dense + j);
                 const auto total_H_1 = (sigmoid_(total_H_at[c]) - target) * g;
-                total_H_1_at[c] = spread(total_H_1);
+                total_H_1_at[c] = broadcast(total_H_1);
             }
             total(total_H_1_at, H_1_at);
             for (long c = 0; c < G; ++c) {
@@ -824,7 +824,7 @@ static NOINLINE void tail_0(
                 const V z = load_dense(last, z_row + c * at.dense + j);
                 const auto dH_dw_v = H_1_at[c] * z;
                 const auto w_next = w - dH_dw_v * dt;
-                store_dense(last, w_next_row + c * at.dense + j, spread(w_next));
+                store_dense(last, w_next_row + c * at.dense + j, broadcast(w_next));
             }
         });
     }
@@ -855,7 +855,7 @@ static NOINLINE void head_adjoint_0(
             columns([&](auto last, const long j) INLINE {
                 const V w_start_bar = load(w_start_bar_row + j);
                 const auto w_bar = w_start_bar;
-                store_dense(last, w_bar_row + j, spread(w_bar));
+                store_dense(last, w_bar_row + j, broadcast(w_bar));
             });
         }
     }
@@ -915,24 +915,24 @@ static NOINLINE void inner_adjoint_0(
                 const V z = load_dense(last, z_row + c * at.dense + j);
                 const auto w_1_bar2 = -dt * w_next_bar;
                 const auto H = w * z;
-                H_at[c] = spread(H);
-                w_1_bar2_at[c] = spread(w_1_bar2);
+                H_at[c] = broadcast(H);
+                w_1_bar2_at[c] = broadcast(w_1_bar2);
                 const auto H_1_bar3 = w_1_bar2 * z;
-                H_1_bar3_at[c] = spread(H_1_bar3);
+                H_1_bar3_at[c] = broadcast(H_1_bar3);
             }
             total(H_at, total_H_at);
             for (long c = 0; c < G; ++c) {
                 const V g = load_dense(last, g_row + c * at.dense + j);
                 const V target = load_dense(last, target_row + c * at.dense + j);
                 const auto total_H_1 = (sigmoid_(total_H_at[c]) - target) * g;
-                total_H_1_at[c] = spread(total_H_1);
+                total_H_1_at[c] = broadcast(total_H_1);
             }
             total(total_H_1_at, H_1_at);
             for (long c = 0; c < G; ++c) {
                 const V w_next_bar = load(w_next_bar_row + c * at.padded + j);
                 const V z = load_dense(last, z_row + c * at.dense + j);
                 const auto dH_dw_v = H_1_at[c] * z;
-                dt_sum[c] += valid(last, -dH_dw_v * w_next_bar);
+                dt_sum[c] += masked(last, -dH_dw_v * w_next_bar);
             }
             total(H_1_bar3_at, total_H_1_bar4_at);
             for (long c = 0; c < G; ++c) {
@@ -941,11 +941,11 @@ static NOINLINE void inner_adjoint_0(
                 const auto v_0 = total_H_1_bar4_at[c] * g;
                 const auto total_H_bar5 = R(0.25) * v_0 * sech_(R(0.5) * total_H_at[c]) * sech_(R(0.5) *
                     total_H_at[c]);
-                total_H_bar5_at[c] = spread(total_H_bar5);
+                total_H_bar5_at[c] = broadcast(total_H_bar5);
                 const auto g_bar = total_H_1_bar4_at[c] * (sigmoid_(total_H_at[c]) - target);
-                store(g_bar_row + c * at.padded + j, spread(g_bar));
+                store(g_bar_row + c * at.padded + j, broadcast(g_bar));
                 const auto target_bar = -v_0;
-                store(target_bar_row + c * at.padded + j, spread(target_bar));
+                store(target_bar_row + c * at.padded + j, broadcast(target_bar));
             }
             total(total_H_bar5_at, H_bar6_at);
             for (long c = 0; c < G; ++c) {
@@ -953,13 +953,13 @@ static NOINLINE void inner_adjoint_0(
                 const V w_next_bar = load(w_next_bar_row + c * at.padded + j);
                 const V z = load_dense(last, z_row + c * at.dense + j);
                 const auto w_bar = w_next_bar + H_bar6_at[c] * z;
-                store(w_bar_row + c * at.padded + j, spread(w_bar));
+                store(w_bar_row + c * at.padded + j, broadcast(w_bar));
                 const auto z_bar = H_bar6_at[c] * w + H_1_at[c] * w_1_bar2_at[c];
-                store(z_bar_row + c * at.padded + j, spread(z_bar));
+                store(z_bar_row + c * at.padded + j, broadcast(z_bar));
             }
         });
     }
-    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += across(dt_sum[c]); }
+    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += horizontal_sum(dt_sum[c]); }
 }
 
 // Cotangents of ``inner``, w -> J^T w: those of all its arguments from those of its results.
@@ -1021,24 +1021,24 @@ static NOINLINE void tail_adjoint_0(
                 const V z = load_dense(last, z_row + c * at.dense + j);
                 const auto w_1_bar2 = -dt * w_next_bar;
                 const auto H = w * z;
-                H_at[c] = spread(H);
-                w_1_bar2_at[c] = spread(w_1_bar2);
+                H_at[c] = broadcast(H);
+                w_1_bar2_at[c] = broadcast(w_1_bar2);
                 const auto H_1_bar3 = w_1_bar2 * z;
-                H_1_bar3_at[c] = spread(H_1_bar3);
+                H_1_bar3_at[c] = broadcast(H_1_bar3);
             }
             total(H_at, total_H_at);
             for (long c = 0; c < G; ++c) {
                 const V g = load_dense(last, g_row + c * at.dense + j);
                 const V target = load_dense(last, target_row + c * at.dense + j);
                 const auto total_H_1 = (sigmoid_(total_H_at[c]) - target) * g;
-                total_H_1_at[c] = spread(total_H_1);
+                total_H_1_at[c] = broadcast(total_H_1);
             }
             total(total_H_1_at, H_1_at);
             for (long c = 0; c < G; ++c) {
                 const V w_next_bar = load_dense(last, w_next_bar_row + c * at.dense + j);
                 const V z = load_dense(last, z_row + c * at.dense + j);
                 const auto dH_dw_v = H_1_at[c] * z;
-                dt_sum[c] += valid(last, -dH_dw_v * w_next_bar);
+                dt_sum[c] += masked(last, -dH_dw_v * w_next_bar);
             }
             total(H_1_bar3_at, total_H_1_bar4_at);
             for (long c = 0; c < G; ++c) {
@@ -1047,11 +1047,11 @@ static NOINLINE void tail_adjoint_0(
                 const auto v_0 = total_H_1_bar4_at[c] * g;
                 const auto total_H_bar5 = R(0.25) * v_0 * sech_(R(0.5) * total_H_at[c]) * sech_(R(0.5) *
                     total_H_at[c]);
-                total_H_bar5_at[c] = spread(total_H_bar5);
+                total_H_bar5_at[c] = broadcast(total_H_bar5);
                 const auto g_bar = total_H_1_bar4_at[c] * (sigmoid_(total_H_at[c]) - target);
-                store(g_bar_row + c * at.padded + j, spread(g_bar));
+                store(g_bar_row + c * at.padded + j, broadcast(g_bar));
                 const auto target_bar = -v_0;
-                store(target_bar_row + c * at.padded + j, spread(target_bar));
+                store(target_bar_row + c * at.padded + j, broadcast(target_bar));
             }
             total(total_H_bar5_at, H_bar6_at);
             for (long c = 0; c < G; ++c) {
@@ -1059,13 +1059,13 @@ static NOINLINE void tail_adjoint_0(
                 const V w_next_bar = load_dense(last, w_next_bar_row + c * at.dense + j);
                 const V z = load_dense(last, z_row + c * at.dense + j);
                 const auto w_bar = w_next_bar + H_bar6_at[c] * z;
-                store(w_bar_row + c * at.padded + j, spread(w_bar));
+                store(w_bar_row + c * at.padded + j, broadcast(w_bar));
                 const auto z_bar = H_bar6_at[c] * w + H_1_at[c] * w_1_bar2_at[c];
-                store(z_bar_row + c * at.padded + j, spread(z_bar));
+                store(z_bar_row + c * at.padded + j, broadcast(z_bar));
             }
         });
     }
-    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += across(dt_sum[c]); }
+    for (long c = 0; c < G; ++c) { if (VARIED) sums.dt[c] += horizontal_sum(dt_sum[c]); }
 }
 
 // Cotangents of ``tail``, w -> J^T w: those of all its arguments from those of its results.
@@ -1136,13 +1136,13 @@ inline long backward(long steps) {
 // The same where cotangents come in on the way.
 inline long backward(long steps, long every) { return backward(steps) + (every < steps ? CARRIED : 0); }
 
-struct Trail {
+struct Tape {
     const Lattice& at;
     R* const work;
     const long steps, length, starts;
     R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
 
-    Trail(const Lattice& lattice, R* memory, long count)
+    Tape(const Lattice& lattice, R* memory, long count)
         : at(lattice), work(memory), steps(count), length(stretch(count)), starts(begins(count)) {
         const long first = (length + starts) * CARRIED;
         for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(first + i);
@@ -1479,7 +1479,7 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
     const long missing = on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + planes * at.block;
         Handed<FIXED> handed(FIXED_KINDS, before + STATE, channels, copies + copied);
-        steps::Trail trail(at, work, count);
+        steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
         units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
             const R *cotangents[STATE], *state[STATE];
@@ -1492,8 +1492,8 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
             }
             Stepped frames(at, handed, piece, samples * channels, outs + STATE);
             steps::Given given(handed.of(piece), at, 0, 0, channels, frames);
-            trail.forward(given, state);
-            trail.back(given, state, cotangents, out, sums.of(totals, piece, job));
+            tape.forward(given, state);
+            tape.back(given, state, cotangents, out, sums.of(totals, piece, job));
             for (long i = 0; i < OUT; ++i)
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
             sums.end(totals, piece, job, turns);
@@ -1520,7 +1520,7 @@ extern "C" long rollout_adjoint(
     const long missing = on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + planes * at.block;
         Handed<FIXED> handed(FIXED_KINDS, before + STATE, channels, copies + copied);
-        steps::Trail trail(at, work, count);
+        steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
         units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
             const R* state[STATE];
@@ -1532,8 +1532,8 @@ extern "C" long rollout_adjoint(
             }
             Stepped frames(at, handed, piece, samples * channels, outs + STATE);
             steps::Given given(handed.of(piece), at, 0, 0, channels, frames);
-            trail.forward(given, state);
-            trail.back(given, state, out, sums.of(totals, piece, job), every, [&](long step, const R** ends) {
+            tape.forward(given, state);
+            tape.back(given, state, out, sums.of(totals, piece, job), every, [&](long step, const R** ends) {
                 for (long i = 0; i < STATE; ++i) {
                     R* const copy = copies + i * ROOM;
                     if (!arrays[i]) std::memset(copy, 0, ROOM * sizeof(R));
@@ -1683,7 +1683,7 @@ extern "C" long evolve_readout_adjoint(
           *const flowed_at = read_outs_at + READ_OUT * ROOM;
         Handed<FIXED> fixed(FIXED_KINDS, before + STATE, channels, copies + copied);
         Handed<GIVEN> given(GIVEN_KINDS, read, channels, copies + copied + fixed.room(channels));
-        steps::Trail trail(at, work, count);
+        steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
         units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
             const R *state[STATE], *grads[COMPONENTS];
@@ -1701,11 +1701,11 @@ extern "C" long evolve_readout_adjoint(
             }
             Stepped stepped(at, fixed, piece, samples * channels, outs + STATE);
             steps::Given held(fixed.of(piece), at, 0, 0, channels, stepped);
-            trail.forward(held, state);
+            tape.forward(held, state);
             R* const rest = work + own * at.block;
-            trail.back(held, state, out, sums.of(totals, piece, job), every, [&](const long step, const R**
-                cotangents) {
-                trail.end(held, end);
+            tape.back(held, state, out, sums.of(totals, piece, job), every, [&](const long step, const R** cotangents)
+                {
+                tape.end(held, end);
                 take(rows, end, given, piece, before + STATE, step, samples * channels);
                 R* const readout = arrays[0] + (step / every - 1) * samples * COMPONENTS * channels;
                 for (long i = 0; i < COMPONENTS; ++i) grads[i] = piece.take_component(readout, i, grads_at + i *

@@ -36,8 +36,8 @@ constexpr long FIELDS = 2, TOKENS = 4, COEFFICIENTS = 0, READS = 0, COMPONENTS =
 struct Whole { static constexpr bool value = true; };
 struct Part { static constexpr bool value = false; };
 
-INLINE V spread(V x) { return x; }
-INLINE V spread(R x) { return V{} + x; }
+INLINE V broadcast(V x) { return x; }
+INLINE V broadcast(R x) { return V{} + x; }
 // A vector of channels, or the last few of them.
 template <class All> INLINE V load(All, const R* p, long count) {
     if (All::value) return *reinterpret_cast<const Unaligned*>(p);
@@ -70,7 +70,7 @@ struct Growth {
         for (long l = 0; l < LANES; ++l) { whole[l] = std::exp(x[l]); less_one[l] = __builtin_expm1(x[l]); }
     }
     INLINE void of(V x, float) {
-        const V low = x < R(-87.3) ? spread(R(-87.3)) : x, y = low > R(88.7) ? spread(R(88.7)) : low;
+        const V low = x < R(-87.3) ? broadcast(R(-87.3)) : x, y = low > R(88.7) ? broadcast(R(88.7)) : low;
         const V shifted = y * R(1.44269504088896341) + R(12582912), n = shifted - R(12582912);
         const V r = (y - n * R(0.693359375)) + n * R(2.12194440e-4);
         V s = r * R(1.9875691500e-4) + R(1.3981999507e-3);
@@ -81,8 +81,8 @@ struct Growth {
         s = s * (r * r) + r;
         const Bits exponent = (__builtin_convertvector(n, Bits) + 127) << 23;
         const V scale = (V)exponent, found = (s + R(1)) * scale, less = s * scale + (scale - R(1));
-        whole = x < R(-87.3) ? V{} : x > R(88.7) ? spread(R(HUGE_VAL)) : found;
-        less_one = x < R(-87.3) ? spread(R(-1)) : x > R(88.7) ? spread(R(HUGE_VAL)) : less;
+        whole = x < R(-87.3) ? V{} : x > R(88.7) ? broadcast(R(HUGE_VAL)) : found;
+        less_one = x < R(-87.3) ? broadcast(R(-1)) : x > R(88.7) ? broadcast(R(HUGE_VAL)) : less;
     }
     INLINE explicit Growth(V x) { of(x, R(0)); }
 };
@@ -111,7 +111,7 @@ struct Turn {
     INLINE explicit Turn(V x) { of(x, R(0)); }
 };
 template <class C, class X, class Y> inline V choose_(C c, X x, Y y) {
-    V at = spread(c), one = spread(x), other = spread(y);
+    V at = broadcast(c), one = broadcast(x), other = broadcast(y);
     return at > R(0) ? one : other;
 }
 
@@ -119,63 +119,64 @@ template <class C, class X, class Y> inline V choose_(C c, X x, Y y) {
 // q_t = -f_p*theta + f_q*lam - lam*q + p*theta
 // p_t = f_p*lam + f_q*theta - lam*p - q*theta
 INLINE void step_(V q, V p, V f_p, V f_q, V lam, V theta, V& q_next, V& p_next) {
-    const V v_0 = spread(p - f_p);
-    const V v_1 = spread(q - f_q);
-    const V rate_v = spread(-lam);
-    const Growth joint_0(spread(rate_v));
-    const V v_2 = spread(joint_0.whole);
-    const Turn joint_1(spread(theta));
-    const V v_3 = spread(joint_1.sine);
-    const V v_4 = spread(v_2 * v_3);
-    const V v_5 = spread(joint_1.cosine);
-    const V v_6 = spread(v_2 * v_5);
-    const V v_7 = spread(v_6 - R(0.5));
-    const V v_8 = spread(abs_(v_5) + R(1.0));
-    const V v_9 = spread(choose_(v_7, joint_0.less_one - v_2 * choose_(v_5, v_3 * v_3 / v_8, v_8), v_6));
-    q_next = spread(v_0 * v_4 + v_1 * v_9 + choose_(v_7, q, f_q));
-    p_next = spread(v_0 * v_9 + choose_(v_7, p, f_p) - v_1 * v_4);
+    const V v_0 = broadcast(p - f_p);
+    const V v_1 = broadcast(q - f_q);
+    const V rate_v = broadcast(-lam);
+    const Growth joint_0(broadcast(rate_v));
+    const V v_2 = broadcast(joint_0.whole);
+    const Turn joint_1(broadcast(theta));
+    const V v_3 = broadcast(joint_1.sine);
+    const V v_4 = broadcast(v_2 * v_3);
+    const V v_5 = broadcast(joint_1.cosine);
+    const V v_6 = broadcast(v_2 * v_5);
+    const V v_7 = broadcast(v_6 - R(0.5));
+    const V v_8 = broadcast(abs_(v_5) + R(1.0));
+    const V v_9 = broadcast(choose_(v_7, joint_0.less_one - v_2 * choose_(v_5, v_3 * v_3 / v_8, v_8), v_6));
+    q_next = broadcast(v_0 * v_4 + v_1 * v_9 + choose_(v_7, q, f_q));
+    p_next = broadcast(v_0 * v_9 + choose_(v_7, p, f_p) - v_1 * v_4);
 }
 
 // Cotangents of ``step``, w -> J^T w: those of all its arguments from those of its results.
 INLINE void step_adjoint_(V q, V p, V f_p, V f_q, V lam, V theta, V q_next_bar, V p_next_bar, V& q_bar, V& p_bar, V&
     f_p_bar, V& f_q_bar, V& lam_bar, V& theta_bar) {
-    const V v_0 = spread(p - f_p);
-    const V v_1 = spread(q - f_q);
-    const V rate_v = spread(-lam);
-    const Growth joint_0(spread(rate_v));
-    const V v_2 = spread(joint_0.whole);
-    const Turn joint_1(spread(theta));
-    const V v_3 = spread(joint_1.sine);
-    const V v_4 = spread(v_2 * v_3);
-    const V v_5 = spread(joint_1.cosine);
-    const V v_6 = spread(v_2 * v_5);
-    const V v_7 = spread(abs_(v_5) + R(1.0));
-    const V v_8 = spread(v_2 * choose_(v_5, v_3 * v_3 / v_7, v_7) - joint_0.less_one);
-    const V offset_q_bar2_v = spread(-v_4 * p_next_bar);
-    const V offset_p_bar1_v = spread(v_4 * q_next_bar);
-    const V rate_bar4_v = spread((v_0 * v_2 * v_5 - v_1 * v_4) * p_next_bar + (v_0 * v_4 + v_1 * v_6) * q_next_bar);
-    theta_bar = spread((-v_0 * v_4 - v_1 * v_6) * p_next_bar + (v_0 * v_6 - v_1 * v_4) * q_next_bar);
-    q_bar = spread(v_6 * q_next_bar + offset_q_bar2_v);
-    p_bar = spread(v_6 * p_next_bar + offset_p_bar1_v);
-    f_p_bar = spread(v_8 * p_next_bar - offset_p_bar1_v);
-    f_q_bar = spread(v_8 * q_next_bar - offset_q_bar2_v);
-    lam_bar = spread(-rate_bar4_v);
+    const V v_0 = broadcast(p - f_p);
+    const V v_1 = broadcast(q - f_q);
+    const V rate_v = broadcast(-lam);
+    const Growth joint_0(broadcast(rate_v));
+    const V v_2 = broadcast(joint_0.whole);
+    const Turn joint_1(broadcast(theta));
+    const V v_3 = broadcast(joint_1.sine);
+    const V v_4 = broadcast(v_2 * v_3);
+    const V v_5 = broadcast(joint_1.cosine);
+    const V v_6 = broadcast(v_2 * v_5);
+    const V v_7 = broadcast(abs_(v_5) + R(1.0));
+    const V v_8 = broadcast(v_2 * choose_(v_5, v_3 * v_3 / v_7, v_7) - joint_0.less_one);
+    const V offset_q_bar2_v = broadcast(-v_4 * p_next_bar);
+    const V offset_p_bar1_v = broadcast(v_4 * q_next_bar);
+    const V rate_bar4_v = broadcast((v_0 * v_2 * v_5 - v_1 * v_4) * p_next_bar + (v_0 * v_4 + v_1 * v_6) *
+        q_next_bar);
+    theta_bar = broadcast((-v_0 * v_4 - v_1 * v_6) * p_next_bar + (v_0 * v_6 - v_1 * v_4) * q_next_bar);
+    q_bar = broadcast(v_6 * q_next_bar + offset_q_bar2_v);
+    p_bar = broadcast(v_6 * p_next_bar + offset_p_bar1_v);
+    f_p_bar = broadcast(v_8 * p_next_bar - offset_p_bar1_v);
+    f_q_bar = broadcast(v_8 * q_next_bar - offset_q_bar2_v);
+    lam_bar = broadcast(-rate_bar4_v);
 }
 
 // The readout from the states before and after a token: T00, J, M.
 INLINE void readout_(V q_before, V p_before, V q, V p, V& T00_density, V& J_density, V& M_density) {
-    T00_density = spread(R(0.5) * p * p + R(0.5) * q * q);
-    J_density = spread(p * q_before - p_before * q);
-    M_density = spread(p * p_before + q * q_before);
+    T00_density = broadcast(R(0.5) * p * p + R(0.5) * q * q);
+    J_density = broadcast(p * q_before - p_before * q);
+    M_density = broadcast(p * p_before + q * q_before);
 }
 
 // Cotangents of ``readout``, w -> J^T w: those of all its arguments from those of its results.
 INLINE void readout_adjoint_(V q_before, V p_before, V q, V p, V T00_density_bar, V J_density_bar, V M_density_bar, V&
     q_before_bar, V& p_before_bar, V& q_bar, V& p_bar) {
-    q_before_bar = spread(J_density_bar * p + M_density_bar * q);
-    p_before_bar = spread(M_density_bar * p - J_density_bar * q);
-    q_bar = spread(M_density_bar * q_before + T00_density_bar * q - J_density_bar * p_before);
-    p_bar = spread(J_density_bar * q_before + M_density_bar * p_before + T00_density_bar * p);
+    q_before_bar = broadcast(J_density_bar * p + M_density_bar * q);
+    p_before_bar = broadcast(M_density_bar * p - J_density_bar * q);
+    q_bar = broadcast(M_density_bar * q_before + T00_density_bar * q - J_density_bar * p_before);
+    p_bar = broadcast(J_density_bar * q_before + M_density_bar * p_before + T00_density_bar * p);
 }
 
 // The units of a call: samples times blocks of channels; body(sample, first channel, last channel, room) is called for

@@ -64,8 +64,8 @@ struct Yes { static constexpr bool value = true; };
 
 inline V load(const R* p) { return *reinterpret_cast<const Unaligned*>(p); }
 inline void store(R* p, V x) { *reinterpret_cast<Unaligned*>(p) = x; }
-inline V spread(V x) { return x; }
-inline V spread(R x) { return V{} + x; }
+inline V broadcast(V x) { return x; }
+inline V broadcast(R x) { return V{} + x; }
 
 // The last vector of a row may have fewer sites than lanes: a tensor ends there, a padded plane does not.
 template <class Last> inline V load_dense(Last, const R* p) {
@@ -78,10 +78,10 @@ template <class Last> inline void store_dense(Last, R* p, V x) {
     if (Last::value) std::memcpy(p, &x, REST * sizeof(R));
     else store(p, x);
 }
-template <class Last, class X> inline V valid(Last, X x) {
+template <class Last, class X> inline V masked(Last, X x) {
     static constexpr Mask mask;
-    if (!Last::value) return spread(x);
-    return V(Bits(spread(x)) & *reinterpret_cast<const Bits*>(mask.bits));
+    if (!Last::value) return broadcast(x);
+    return V(Bits(broadcast(x)) & *reinterpret_cast<const Bits*>(mask.bits));
 }
 // The sum of the lanes in double precision, halves by halves: a few instructions, where lane after lane takes dozens.
 template <long N> struct Lanes {
@@ -97,7 +97,7 @@ template <> struct Lanes<1> {
     typedef double Wide __attribute__((vector_size(sizeof(double))));
     static double sum(const Wide& x) { return x[0]; }
 };
-inline double across(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
+inline double horizontal_sum(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
 
 #define INLINE __attribute__((always_inline))  // what is captured stays in registers
 #define NOINLINE __attribute__((noinline))  // copies of a pass over planes take long to compile
@@ -108,23 +108,23 @@ template <class Body> inline INLINE void columns(Body&& body) {
 
 namespace along {
 template <class C> inline V where(C c, V a, V b) { return c ? a : b; }
-inline V like(V, R c) { return spread(c); }
+inline V like(V, R c) { return broadcast(c); }
 inline V quotient(V x, V y) { return x / y; }
 inline V largest(V x, V y) { return x > y ? x : y; }
 inline V smallest(V x, V y) { return x > y ? y : x; }
 }
 template <class X, class Y> inline V harmonicmean_(X x__, Y y__) {
-    const V a = spread(x__);
-    const V b = spread(y__);
+    const V a = broadcast(x__);
+    const V b = broadcast(y__);
     const auto none = (a == R(0.0)) & (b == R(0.0));
     const auto r = along::quotient(along::smallest(a, b), along::where(none, along::like(a, R(1.0)), along::largest(a,
         b)));
     return along::where(none, R(0.5) * a + R(0.5) * b, along::smallest(a, b) * (R(2.0) / (R(1.0) + r)));
 }
-inline R harmonicmean_(R x, R y) { return harmonicmean_(spread(x), spread(y))[0]; }
+inline R harmonicmean_(R x, R y) { return harmonicmean_(broadcast(x), broadcast(y))[0]; }
 template <class X, class Y> inline V sharesquare0_(X x__, Y y__) {
-    const V a = spread(x__);
-    const V b = spread(y__);
+    const V a = broadcast(x__);
+    const V b = broadcast(y__);
     const auto none = (a == R(0.0)) & (b == R(0.0));
     const auto large = along::where(none, along::like(a, R(1.0)), along::largest(a, b));
     const auto r = along::where(none, along::like(a, R(1.0)), along::quotient(along::smallest(a, b), large));
@@ -133,7 +133,7 @@ template <class X, class Y> inline V sharesquare0_(X x__, Y y__) {
     const auto p = along::where(a > b, most, least);
     return p * p;
 }
-inline R sharesquare0_(R x, R y) { return sharesquare0_(spread(x), spread(y))[0]; }
+inline R sharesquare0_(R x, R y) { return sharesquare0_(broadcast(x), broadcast(y))[0]; }
 // 1 in the columns of the lattice, 0 beside them.
 struct Columns {
     R at[LEFT + round_up(W, LANES) + LEFT + LANES];
@@ -406,8 +406,8 @@ static NOINLINE void readout_0(
             columns([&](auto last, const long j) INLINE {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V kappa = load(kappa_row + j);
                 const V kappa_0_m1 = load(kappa_row + j - 1);
                 const V kappa_0_p1 = load(kappa_row + j + 1);
@@ -433,13 +433,13 @@ static NOINLINE void readout_0(
                 const auto v_9 = R(0.25) * v_8;
                 const auto v_10 = v_1 + v_3 + v_6;
                 const auto T00_density = R(0.25) * v_10 + v_7;
-                store_result(at, last, T00_density_row + j, spread(T00_density));
+                store_result(at, last, T00_density_row + j, broadcast(T00_density));
                 const auto T11_density = -v_7 - v_9;
-                store_result(at, last, T11_density_row + j, spread(T11_density));
+                store_result(at, last, T11_density_row + j, broadcast(T11_density));
                 const auto T12_density = R(0.25) * (v_0 - v_2) * (v_4 - v_5) * kappa;
-                store_result(at, last, T12_density_row + j, spread(T12_density));
+                store_result(at, last, T12_density_row + j, broadcast(T12_density));
                 const auto T22_density = v_9 - v_7;
-                store_result(at, last, T22_density_row + j, spread(T22_density));
+                store_result(at, last, T22_density_row + j, broadcast(T22_density));
             });
         }
     }
@@ -513,10 +513,10 @@ static NOINLINE void readout_adjoint_0(
                 const V T22_density_bar_p1_0 = load(T22_density_bar_row + j + at.step0());
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
+                const V inside_m1_0 = broadcast(inside_m1);
                 const V inside_m1_m1 = inside_m1 * load(at.inside_column + j - 1);
                 const V inside_m1_p1 = inside_m1 * load(at.inside_column + j + 1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V inside_p1_m1 = inside_p1 * load(at.inside_column + j - 1);
                 const V inside_p1_p1 = inside_p1 * load(at.inside_column + j + 1);
                 const V kappa = load(kappa_row + j);
@@ -589,13 +589,13 @@ static NOINLINE void readout_adjoint_0(
                     inside_p1_p1) * T12_density_bar_p1_0 * kappa_p1_0;
                 const auto v_44 = v_0 * v_23 * v_9 + v_1 * v_11 * v_24 + v_19 * v_2 * v_5 + v_21 * v_3 * v_7;
                 const auto u_bar = R(0.25) * v_43 + R(0.5) * v_44;
-                store_dense(last, u_bar_row + j, spread(u_bar));
+                store_dense(last, u_bar_row + j, broadcast(u_bar));
                 const auto kappa_bar = R(0.25) * v_34 * v_35 * T12_density_bar + R(0.5) * v_37;
-                store_dense(last, kappa_bar_row + j, spread(kappa_bar));
+                store_dense(last, kappa_bar_row + j, broadcast(kappa_bar));
                 const auto m2_bar = -R(0.5) * v_36 * u * u;
-                store_dense(last, m2_bar_row + j, spread(m2_bar));
+                store_dense(last, m2_bar_row + j, broadcast(m2_bar));
                 const auto s_bar = v_36 * u;
-                store_dense(last, s_bar_row + j, spread(s_bar));
+                store_dense(last, s_bar_row + j, broadcast(s_bar));
             });
         }
     }
@@ -733,8 +733,8 @@ static NOINLINE void weights_0(
             columns([&](auto last, const long j) INLINE {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V kappa = load(kappa_row + j);
                 const V kappa_0_m1 = load(kappa_row + j - 1);
                 const V kappa_0_p1 = load(kappa_row + j + 1);
@@ -742,15 +742,15 @@ static NOINLINE void weights_0(
                 const V kappa_p1_0 = load(kappa_row + j + at.step0());
                 const V m2 = load_dense(last, m2_row + j);
                 const auto screening__ = m2;
-                store(screening_row + j, spread(screening__));
+                store(screening_row + j, broadcast(screening__));
                 const auto weight_to_m1_0 = inside_m1_0 * harmonicmean_(kappa, kappa_m1_0);
-                store(weight_to_m1_0_row + j, spread(weight_to_m1_0));
+                store(weight_to_m1_0_row + j, broadcast(weight_to_m1_0));
                 const auto weight_to_0_m1 = inside_0_m1 * harmonicmean_(kappa, kappa_0_m1);
-                store(weight_to_0_m1_row + j, spread(weight_to_0_m1));
+                store(weight_to_0_m1_row + j, broadcast(weight_to_0_m1));
                 const auto weight_to_0_p1 = inside_0_p1 * harmonicmean_(kappa, kappa_0_p1);
-                store(weight_to_0_p1_row + j, spread(weight_to_0_p1));
+                store(weight_to_0_p1_row + j, broadcast(weight_to_0_p1));
                 const auto weight_to_p1_0 = inside_p1_0 * harmonicmean_(kappa, kappa_p1_0);
-                store(weight_to_p1_0_row + j, spread(weight_to_p1_0));
+                store(weight_to_p1_0_row + j, broadcast(weight_to_p1_0));
             });
         }
     }
@@ -796,7 +796,7 @@ static NOINLINE void diagonal_0(
                 const V weight_to_p1_0 = load(weight_to_p1_0_row + j);
                 const auto diagonal__ = screening__ + weight_to_0_m1 + weight_to_0_p1 + weight_to_m1_0 +
                     weight_to_p1_0;
-                store(diagonal_row + j, spread(diagonal__));
+                store(diagonal_row + j, broadcast(diagonal__));
             });
         }
     }
@@ -852,11 +852,11 @@ static NOINLINE void apply_0(
                 const V weight_to_p1_0 = load(weight_to_p1_0_row + j);
                 const auto image__ = u * screening__ + (u - u_0_m1) * weight_to_0_m1 + (u - u_0_p1) * weight_to_0_p1 +
                     (u - u_m1_0) * weight_to_m1_0 + (u - u_p1_0) * weight_to_p1_0;
-                store(image_row + j, spread(image__));
-                curvature_sum += valid(last, image__ * u);
+                store(image_row + j, broadcast(image__));
+                curvature_sum += masked(last, image__ * u);
             });
         }
-        sums.curvature[c] += across(curvature_sum);
+        sums.curvature[c] += horizontal_sum(curvature_sum);
     }
 }
 
@@ -906,7 +906,7 @@ static NOINLINE void gather_0(
                 const V weight_to_p1_0 = load(weight_to_p1_0_row + j);
                 const auto gathered = u_0_m1 * weight_to_0_m1 + u_0_p1 * weight_to_0_p1 + u_m1_0 * weight_to_m1_0 +
                     u_p1_0 * weight_to_p1_0;
-                store(gathered_row + j, spread(gathered));
+                store(gathered_row + j, broadcast(gathered));
             });
         }
     }
@@ -948,8 +948,8 @@ static NOINLINE void operator_adjoint_0(
             columns([&](auto last, const long j) INLINE {
                 const V inside_0_m1 = load(at.inside_column + j - 1);
                 const V inside_0_p1 = load(at.inside_column + j + 1);
-                const V inside_m1_0 = spread(inside_m1);
-                const V inside_p1_0 = spread(inside_p1);
+                const V inside_m1_0 = broadcast(inside_m1);
+                const V inside_p1_0 = broadcast(inside_p1);
                 const V kappa = load(kappa_row + j);
                 const V kappa_0_m1 = load(kappa_row + j - 1);
                 const V kappa_0_p1 = load(kappa_row + j + 1);
@@ -977,9 +977,9 @@ static NOINLINE void operator_adjoint_0(
                     inside_m1_0 + v_6 * v_7 * inside_p1_0) * u_image_bar - R(2.0) * v_0 * v_1 * u_image_bar_0_m1 -
                     R(2.0) * v_2 * v_3 * u_image_bar_0_p1 - R(2.0) * v_4 * v_5 * u_image_bar_m1_0 - R(2.0) * v_6 * v_7
                     * u_image_bar_p1_0;
-                store_dense(last, kappa_bar_row + j, spread(kappa_bar));
+                store_dense(last, kappa_bar_row + j, broadcast(kappa_bar));
                 const auto m2_bar = u * u_image_bar;
-                store_dense(last, m2_bar_row + j, spread(m2_bar));
+                store_dense(last, m2_bar_row + j, broadcast(m2_bar));
             });
         }
     }
@@ -1047,8 +1047,8 @@ template <class Body> inline double sum_over(const Lattice& at, Body&& body) {
         V part{};
         for (long row = at.begin; row < at.end; ++row) {
             const long from = c * at.padded + at.padded_row(row);
-            columns([&](auto last, const long j) INLINE { part += valid(last, body(from + j)); });
-            if (row % 64 == 63 || row + 1 == at.end) total += across(part), part = V{};
+            columns([&](auto last, const long j) INLINE { part += masked(last, body(from + j)); });
+            if (row % 64 == 63 || row + 1 == at.end) total += horizontal_sum(part), part = V{};
         }
     }
     return total;
@@ -1064,9 +1064,10 @@ template <class Body> inline void sums_over(const Lattice& at, double& first, do
             const long from = c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
                 const Two found = body(from + j);
-                one += valid(last, found.first), two += valid(last, found.second);
+                one += masked(last, found.first), two += masked(last, found.second);
             });
-            if (row % 64 == 63 || row + 1 == at.end) first += across(one), second += across(two), one = two = V{};
+            if (row % 64 == 63 || row + 1 == at.end) first += horizontal_sum(one), second += horizontal_sum(two), one
+                = two = V{};
         }
     }
 }
@@ -1085,7 +1086,7 @@ inline double largest_of(const Lattice& at, const R* x) {
         for (long row = at.begin; row < at.end; ++row) {
             const long from = c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V own = valid(last, load(x + from + j)), size = own < R(0) ? -own : own;
+                const V own = masked(last, load(x + from + j)), size = own < R(0) ? -own : own;
                 most = size > most ? size : most;
             });
         }
@@ -1320,7 +1321,7 @@ struct System {
     bool is_stiff() const {
         const R* const screening = weight[0];
         return team.sum(sum_over(at, [&](long i) { return load(screening + i) * load(inverse + i) < R(0.1) ?
-            spread(R(1)) : V{}; })) > 0;
+            broadcast(R(1)) : V{}; })) > 0;
     }
 
     // image = A x; x.A x
@@ -1419,7 +1420,7 @@ struct System {
                 const V now = ((right > R(0) ? right : V{}) + load(q + i)) * load(inverse + i);
                 const V change = now > old ? now - old : old - now;
                 store(u + i, now);
-                return change > R(rtol) * now ? spread(R(1)) : V{};
+                return change > R(rtol) * now ? broadcast(R(1)) : V{};
             });
             stopped = team.sum(moving) == 0;
         }
@@ -1450,7 +1451,7 @@ struct System {
         const R back = norm < __builtin_inf() ? unit : R(__builtin_nan(""));
         Report report{};
         if (solver == 1) {
-            const double negative = team.sum(sum_over(at, [&](long i) { return load(b + i) < R(0) ? spread(R(1)) :
+            const double negative = team.sum(sum_over(at, [&](long i) { return load(b + i) < R(0) ? broadcast(R(1)) :
                 V{}; }));
             each(at, [&](long i) {
                 const V u = load(x + i);

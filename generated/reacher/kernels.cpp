@@ -102,8 +102,8 @@ struct Yes { static constexpr bool value = true; };
 
 inline V load(const R* p) { return *reinterpret_cast<const Unaligned*>(p); }
 inline void store(R* p, V x) { *reinterpret_cast<Unaligned*>(p) = x; }
-inline V spread(V x) { return x; }
-inline V spread(R x) { return V{} + x; }
+inline V broadcast(V x) { return x; }
+inline V broadcast(R x) { return V{} + x; }
 
 // The last vector of a row may have fewer sites than lanes: a tensor ends there, a padded plane does not.
 template <class Last> inline V load_dense(Last, const R* p) {
@@ -116,10 +116,10 @@ template <class Last> inline void store_dense(Last, R* p, V x) {
     if (Last::value) std::memcpy(p, &x, REST * sizeof(R));
     else store(p, x);
 }
-template <class Last, class X> inline V valid(Last, X x) {
+template <class Last, class X> inline V masked(Last, X x) {
     static constexpr Mask mask;
-    if (!Last::value) return spread(x);
-    return V(Bits(spread(x)) & *reinterpret_cast<const Bits*>(mask.bits));
+    if (!Last::value) return broadcast(x);
+    return V(Bits(broadcast(x)) & *reinterpret_cast<const Bits*>(mask.bits));
 }
 // The sum of the lanes in double precision, halves by halves: a few instructions, where lane after lane takes dozens.
 template <long N> struct Lanes {
@@ -135,7 +135,7 @@ template <> struct Lanes<1> {
     typedef double Wide __attribute__((vector_size(sizeof(double))));
     static double sum(const Wide& x) { return x[0]; }
 };
-inline double across(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
+inline double horizontal_sum(V x) { return Lanes<LANES>::sum(__builtin_convertvector(x, Lanes<LANES>::Wide)); }
 // Whether any bit is set, halves by halves as the sums of lanes.
 template <long N> struct Any {
     typedef long long Whole __attribute__((vector_size(N * 8)));
@@ -245,7 +245,7 @@ template <bool COSINE, R (*EXACT)(R)> inline V of(V x) {
     constexpr R HALF = COSINE ? R(0.5) : R(0);
     const V sum = (x * R(0.318309886183790671538) - HALF) + WHOLE, n = (sum - WHOLE) + HALF;
     const V r = ((x - n * R(PI[WIDE][0])) - n * R(PI[WIDE][1])) - n * R(PI[WIDE][2]), z = r * r;
-    V p = spread(R(P[WIDE][TERMS - 1]));
+    V p = broadcast(R(P[WIDE][TERMS - 1]));
     for (long k = TERMS - 2; k >= 0; --k) p = p * z + R(P[WIDE][k]);
     const Bits odd = (Bits(sum) + Word(COSINE)) << Word(8 * sizeof(R) - 1);
     const V y = V(Bits(r + r * z * p) ^ odd);
@@ -573,7 +573,7 @@ static NOINLINE void readout_0(
         const auto T00_density = u * sin_(q) + v * sin_(q + r) + (R(0.5) * pi_q * pi_q * (b + c_of_spec) - ((c_of_spec
             + v_2) * pi_q - (R(0.5) * v_0 + v_2) * pi_r) * pi_r) / (c_of_spec * a + (v_0 + R(2.0) * v_2) * b - v_1 *
             v_1 * k * k) - f * q - g * r;
-        store_result(at, last, T00_density_row + j, spread(T00_density));
+        store_result(at, last, T00_density_row + j, broadcast(T00_density));
     });
 }
 
@@ -653,24 +653,24 @@ static NOINLINE void readout_adjoint_0(
         const auto v_18 = v_9 * T00_density_bar;
         const auto v_19 = R(0.5) * pi_r * pi_r;
         const auto q_bar = (u * cos_(q) + v_2 - f) * T00_density_bar;
-        store_dense(last, q_bar_row + j, spread(q_bar));
+        store_dense(last, q_bar_row + j, broadcast(q_bar));
         const auto r_bar = (v_10 * v_11 + v_11 * v_17 + v_2 - g) * T00_density_bar;
-        store_dense(last, r_bar_row + j, spread(r_bar));
+        store_dense(last, r_bar_row + j, broadcast(r_bar));
         const auto pi_q_bar = v_18 * (pi_q * b + c_of_spec * v_4 - v_6 * pi_r);
-        store_dense(last, pi_q_bar_row + j, spread(pi_q_bar));
+        store_dense(last, pi_q_bar_row + j, broadcast(pi_q_bar));
         const auto pi_r_bar = v_18 * (v_7 * pi_r - v_14);
-        store_dense(last, pi_r_bar_row + j, spread(pi_r_bar));
+        store_dense(last, pi_r_bar_row + j, broadcast(pi_r_bar));
         const auto f_bar = -T00_density_bar * q;
-        store_dense(last, f_bar_row + j, spread(f_bar));
+        store_dense(last, f_bar_row + j, broadcast(f_bar));
         const auto g_bar = -T00_density_bar * r;
-        store_dense(last, g_bar_row + j, spread(g_bar));
-        add(sums.a + j, spread((v_19 * v_9 - v_12 * v_16) * T00_density_bar));
-        add(sums.b + j, spread((v_13 * v_9 - v_16 * v_7) * T00_density_bar));
-        add(sums.c_of_spec + j, spread(-(v_16 * (a + b) - v_9 * ((R(0.5) * pi_q + v_3) * pi_q + v_19)) *
+        store_dense(last, g_bar_row + j, broadcast(g_bar));
+        add(sums.a + j, broadcast((v_19 * v_9 - v_12 * v_16) * T00_density_bar));
+        add(sums.b + j, broadcast((v_13 * v_9 - v_16 * v_7) * T00_density_bar));
+        add(sums.c_of_spec + j, broadcast(-(v_16 * (a + b) - v_9 * ((R(0.5) * pi_q + v_3) * pi_q + v_19)) *
             T00_density_bar));
-        add(sums.k + j, spread(-(v_10 * v_5 + v_17 * v_5) * T00_density_bar));
-        add(sums.u + j, spread(T00_density_bar * sin_(q)));
-        add(sums.v + j, spread(T00_density_bar * sin_(v_1)));
+        add(sums.k + j, broadcast(-(v_10 * v_5 + v_17 * v_5) * T00_density_bar));
+        add(sums.u + j, broadcast(T00_density_bar * sin_(q)));
+        add(sums.v + j, broadcast(T00_density_bar * sin_(v_1)));
     });
 }
 
@@ -787,13 +787,13 @@ static NOINLINE void head_0(
         const V q = load_dense(last, q_row + j);
         const V r = load_dense(last, r_row + j);
         const auto q_start = q;
-        store(q_start_row + j, spread(q_start));
+        store(q_start_row + j, broadcast(q_start));
         const auto r_start = r;
-        store(r_start_row + j, spread(r_start));
+        store(r_start_row + j, broadcast(r_start));
         const auto pi_q_start = pi_q;
-        store(pi_q_start_row + j, spread(pi_q_start));
+        store(pi_q_start_row + j, broadcast(pi_q_start));
         const auto pi_r_start = pi_r;
-        store(pi_r_start_row + j, spread(pi_r_start));
+        store(pi_r_start_row + j, broadcast(pi_r_start));
     });
 }
 
@@ -982,13 +982,13 @@ static NOINLINE void inner_0(
         const auto pi_q_15_v = pi_q_13_v - pi_q_14_v;
         const auto pi_r_15_v = pi_r_13_v - pi_r_14_v;
         const auto q_next = q + v_60 * (R(2.0) * dH_dpi_q_1_v + R(2.0) * dH_dpi_q_2_v + dH_dpi_q_3_v + dH_dpi_q_v);
-        store(q_next_row + j, spread(q_next));
+        store(q_next_row + j, broadcast(q_next));
         const auto r_next = r + v_60 * (R(2.0) * dH_dpi_r_1_v + R(2.0) * dH_dpi_r_2_v + dH_dpi_r_3_v + dH_dpi_r_v);
-        store(r_next_row + j, spread(r_next));
+        store(r_next_row + j, broadcast(r_next));
         const auto pi_q_next = pi_q + v_60 * (R(2.0) * pi_q_11_v + pi_q_15_v + pi_q_3_v + R(2.0) * pi_q_7_v);
-        store(pi_q_next_row + j, spread(pi_q_next));
+        store(pi_q_next_row + j, broadcast(pi_q_next));
         const auto pi_r_next = pi_r + v_60 * (R(2.0) * pi_r_11_v + pi_r_15_v + pi_r_3_v + R(2.0) * pi_r_7_v);
-        store(pi_r_next_row + j, spread(pi_r_next));
+        store(pi_r_next_row + j, broadcast(pi_r_next));
     });
 }
 
@@ -1178,13 +1178,13 @@ static NOINLINE void tail_0(
         const auto pi_q_15_v = pi_q_13_v - pi_q_14_v;
         const auto pi_r_15_v = pi_r_13_v - pi_r_14_v;
         const auto q_next = q + v_60 * (R(2.0) * dH_dpi_q_1_v + R(2.0) * dH_dpi_q_2_v + dH_dpi_q_3_v + dH_dpi_q_v);
-        store_dense(last, q_next_row + j, spread(q_next));
+        store_dense(last, q_next_row + j, broadcast(q_next));
         const auto r_next = r + v_60 * (R(2.0) * dH_dpi_r_1_v + R(2.0) * dH_dpi_r_2_v + dH_dpi_r_3_v + dH_dpi_r_v);
-        store_dense(last, r_next_row + j, spread(r_next));
+        store_dense(last, r_next_row + j, broadcast(r_next));
         const auto pi_q_next = pi_q + v_60 * (R(2.0) * pi_q_11_v + pi_q_15_v + pi_q_3_v + R(2.0) * pi_q_7_v);
-        store_dense(last, pi_q_next_row + j, spread(pi_q_next));
+        store_dense(last, pi_q_next_row + j, broadcast(pi_q_next));
         const auto pi_r_next = pi_r + v_60 * (R(2.0) * pi_r_11_v + pi_r_15_v + pi_r_3_v + R(2.0) * pi_r_7_v);
-        store_dense(last, pi_r_next_row + j, spread(pi_r_next));
+        store_dense(last, pi_r_next_row + j, broadcast(pi_r_next));
     });
 }
 
@@ -1238,13 +1238,13 @@ static NOINLINE void head_adjoint_0(
         const V q_start_bar = load(q_start_bar_row + j);
         const V r_start_bar = load(r_start_bar_row + j);
         const auto q_bar = q_start_bar;
-        store_dense(last, q_bar_row + j, spread(q_bar));
+        store_dense(last, q_bar_row + j, broadcast(q_bar));
         const auto r_bar = r_start_bar;
-        store_dense(last, r_bar_row + j, spread(r_bar));
+        store_dense(last, r_bar_row + j, broadcast(r_bar));
         const auto pi_q_bar = pi_q_start_bar;
-        store_dense(last, pi_q_bar_row + j, spread(pi_q_bar));
+        store_dense(last, pi_q_bar_row + j, broadcast(pi_q_bar));
         const auto pi_r_bar = pi_r_start_bar;
-        store_dense(last, pi_r_bar_row + j, spread(pi_r_bar));
+        store_dense(last, pi_r_bar_row + j, broadcast(pi_r_bar));
     });
 }
 
@@ -1694,23 +1694,23 @@ static NOINLINE void inner_adjoint_0(
         const auto pi_q_15_v = pi_q_13_v - pi_q_14_v;
         const auto q_bar = q_next_bar + q_12_bar40_v + q_4_bar114_v + q_8_bar77_v + v_209 * (-u * sin_(q) - v_212) -
             v_207 * v_212;
-        store(q_bar_row + j, spread(q_bar));
+        store(q_bar_row + j, broadcast(q_bar));
         const auto r_bar = r_next_bar + dH_dpi_q_bar131_v * (v_215 - v_217 * v_6) + dH_dpi_r_bar126_v * (v_219 - v_17
             * v_217) + r_12_bar38_v + r_4_bar112_v + r_8_bar75_v + v_207 * (v_13 * (v_5 * pi_q - v_31) + R(2.0) *
             v_216 * v_221 * v_32 * v_36 - v_212 - v_217 * v_28 - v_220 * (-v_10 - v_7 * v_22 * v_22 - v_9) - v_37 *
             (v_218 * v_24 - R(2.0) * v_27)) - v_209 * v_212;
-        store(r_bar_row + j, spread(r_bar));
+        store(r_bar_row + j, broadcast(r_bar));
         const auto pi_q_bar = pi_q_next_bar + pi_q_12_bar36_v + pi_q_4_bar110_v + pi_q_8_bar73_v + v_156 * v_222 +
             v_207 * (v_215 - v_37 * (R(2.0) * v_0 + v_30 - v_16 - v_225)) + v_223 * v_224;
-        store(pi_q_bar_row + j, spread(pi_q_bar));
+        store(pi_q_bar_row + j, broadcast(pi_q_bar));
         const auto pi_r_bar = pi_r_next_bar + pi_r_12_bar34_v + pi_r_4_bar108_v + pi_r_8_bar71_v + v_207 * (v_219 -
             v_37 * (R(2.0) * v_14 + v_225 + R(4.0) * v_5 - R(2.0) * v_15 - v_30)) + v_222 * v_223 + v_224 * v_226;
-        store(pi_r_bar_row + j, spread(pi_r_bar));
+        store(pi_r_bar_row + j, broadcast(pi_r_bar));
         const auto f_bar = -v_144 - v_167 - v_188 - v_209;
-        store(f_bar_row + j, spread(f_bar));
+        store(f_bar_row + j, broadcast(f_bar));
         const auto g_bar = -v_142 - v_165 - v_186 - v_207;
-        store(g_bar_row + j, spread(g_bar));
-        if (VARIED) add(sums.dt + j, spread((R(1.0 / 3.0) * pi_q_11_v + R(1.0 / 6.0) * pi_q_15_v + R(1.0 / 6.0) *
+        store(g_bar_row + j, broadcast(g_bar));
+        if (VARIED) add(sums.dt + j, broadcast((R(1.0 / 3.0) * pi_q_11_v + R(1.0 / 6.0) * pi_q_15_v + R(1.0 / 6.0) *
             pi_q_3_v + R(1.0 / 3.0) * pi_q_7_v) * pi_q_next_bar + (R(1.0 / 3.0) * pi_r_11_v + R(1.0 / 6.0) * pi_r_15_v
             + R(1.0 / 6.0) * pi_r_3_v + R(1.0 / 3.0) * pi_r_7_v) * pi_r_next_bar + (R(1.0 / 3.0) * dH_dpi_q_1_v +
             R(1.0 / 3.0) * dH_dpi_q_2_v + R(1.0 / 6.0) * dH_dpi_q_3_v + R(1.0 / 6.0) * dH_dpi_q_v) * q_next_bar +
@@ -1718,26 +1718,26 @@ static NOINLINE void inner_adjoint_0(
             dH_dpi_r_v) * r_next_bar + dH_dpi_q_1_v * v_190 + dH_dpi_q_2_v * q_12_bar40_v + dH_dpi_q_v * v_211 +
             dH_dpi_r_1_v * v_189 + dH_dpi_r_2_v * r_12_bar38_v + dH_dpi_r_v * v_210 + pi_q_11_v * pi_q_12_bar36_v +
             pi_q_3_v * v_208 + pi_q_7_v * v_187 + pi_r_11_v * pi_r_12_bar34_v + pi_r_3_v * v_206 + pi_r_7_v * v_185));
-        add(sums.d_r + j, spread(dH_dpi_r_1_v * v_186 + dH_dpi_r_2_v * v_165 + dH_dpi_r_3_v * v_142 + dH_dpi_r_v *
+        add(sums.d_r + j, broadcast(dH_dpi_r_1_v * v_186 + dH_dpi_r_2_v * v_165 + dH_dpi_r_3_v * v_142 + dH_dpi_r_v *
             v_207));
-        add(sums.d_q + j, spread(dH_dpi_q_1_v * v_188 + dH_dpi_q_2_v * v_167 + dH_dpi_q_3_v * v_144 + dH_dpi_q_v *
+        add(sums.d_q + j, broadcast(dH_dpi_q_1_v * v_188 + dH_dpi_q_2_v * v_167 + dH_dpi_q_3_v * v_144 + dH_dpi_q_v *
             v_209));
-        add(sums.a + j, spread(dH_dpi_r_1_bar89_v * (v_199 - v_227 * v_54) + dH_dpi_r_2_bar52_v * (v_178 - v_228 *
+        add(sums.a + j, broadcast(dH_dpi_r_1_bar89_v * (v_199 - v_227 * v_54) + dH_dpi_r_2_bar52_v * (v_178 - v_228 *
             v_88) + dH_dpi_r_3_bar15_v * (v_157 - v_122 * v_229) + dH_dpi_r_bar126_v * (v_213 - v_17 * v_230) + v_142
             * (R(2.0) * v_135 * v_139 * v_156 * v_163 - v_129 * v_140 - v_132 * v_229) + v_165 * (R(2.0) * v_101 *
             v_105 * v_156 * v_184 - v_106 * v_95 - v_228 * v_98) + v_186 * (R(2.0) * v_156 * v_205 * v_67 * v_71 -
             v_227 * v_64 - v_61 * v_72) + v_207 * (R(2.0) * v_156 * v_221 * v_32 * v_36 - v_230 * v_28 - v_25 * v_37)
             - dH_dpi_q_1_bar94_v * v_227 * v_45 - dH_dpi_q_2_bar57_v * v_228 * v_79 - dH_dpi_q_3_bar20_v * v_113 *
             v_229 - dH_dpi_q_bar131_v * v_230 * v_6));
-        add(sums.b + j, spread(dH_dpi_q_1_bar94_v * (pi_q_4_v * v_50 - v_231 * v_45) + dH_dpi_q_2_bar57_v * (pi_q_8_v
-            * v_84 - v_232 * v_79) + dH_dpi_q_3_bar20_v * (pi_q_12_v * v_118 - v_113 * v_233) + dH_dpi_q_bar131_v *
-            (v_13 * pi_q - v_234 * v_6) + v_142 * (R(2.0) * v_135 * v_139 * v_148 * v_163 + v_153 * v_162 - v_132 *
-            v_233 - v_133 * v_140) + v_165 * (R(2.0) * v_101 * v_105 * v_170 * v_184 + v_175 * v_183 - v_106 * v_99 -
-            v_232 * v_98) + v_186 * (R(2.0) * v_191 * v_205 * v_67 * v_71 + v_196 * v_204 - v_231 * v_64 - v_65 *
-            v_72) + v_207 * (v_22 * v_32 * v_33 * k + R(2.0) * v_221 * v_226 * v_32 * v_36 - v_234 * v_28 - v_29 *
-            v_37) - dH_dpi_r_1_bar89_v * v_231 * v_54 - dH_dpi_r_2_bar52_v * v_232 * v_88 - dH_dpi_r_3_bar15_v * v_122
-            * v_233 - dH_dpi_r_bar126_v * v_17 * v_234));
-        add(sums.c_of_spec + j, spread(dH_dpi_q_1_bar94_v * (v_235 * v_50 - v_237 * v_45) + dH_dpi_q_2_bar57_v *
+        add(sums.b + j, broadcast(dH_dpi_q_1_bar94_v * (pi_q_4_v * v_50 - v_231 * v_45) + dH_dpi_q_2_bar57_v *
+            (pi_q_8_v * v_84 - v_232 * v_79) + dH_dpi_q_3_bar20_v * (pi_q_12_v * v_118 - v_113 * v_233) +
+            dH_dpi_q_bar131_v * (v_13 * pi_q - v_234 * v_6) + v_142 * (R(2.0) * v_135 * v_139 * v_148 * v_163 + v_153
+            * v_162 - v_132 * v_233 - v_133 * v_140) + v_165 * (R(2.0) * v_101 * v_105 * v_170 * v_184 + v_175 * v_183
+            - v_106 * v_99 - v_232 * v_98) + v_186 * (R(2.0) * v_191 * v_205 * v_67 * v_71 + v_196 * v_204 - v_231 *
+            v_64 - v_65 * v_72) + v_207 * (v_22 * v_32 * v_33 * k + R(2.0) * v_221 * v_226 * v_32 * v_36 - v_234 *
+            v_28 - v_29 * v_37) - dH_dpi_r_1_bar89_v * v_231 * v_54 - dH_dpi_r_2_bar52_v * v_232 * v_88 -
+            dH_dpi_r_3_bar15_v * v_122 * v_233 - dH_dpi_r_bar126_v * v_17 * v_234));
+        add(sums.c_of_spec + j, broadcast(dH_dpi_q_1_bar94_v * (v_235 * v_50 - v_237 * v_45) + dH_dpi_q_2_bar57_v *
             (v_238 * v_84 - v_239 * v_79) + dH_dpi_q_3_bar20_v * (v_118 * v_240 - v_113 * v_241) + dH_dpi_q_bar131_v *
             (v_13 * v_242 - v_243 * v_6) + dH_dpi_r_1_bar89_v * (-v_235 * v_50 - v_237 * v_54) + dH_dpi_r_2_bar52_v *
             (-v_238 * v_84 - v_239 * v_88) + dH_dpi_r_3_bar15_v * (-v_118 * v_240 - v_122 * v_241) + dH_dpi_r_bar126_v
@@ -1746,7 +1746,7 @@ static NOINLINE void inner_adjoint_0(
             v_99 - pi_q_8_v * v_174) - v_239 * v_98) + v_186 * (R(2.0) * v_205 * v_236 * v_67 * v_71 - v_237 * v_64 -
             v_72 * (v_61 + v_65 - pi_q_4_v * v_195)) + v_207 * (R(2.0) * v_221 * v_236 * v_32 * v_36 - v_243 * v_28 -
             v_37 * (v_25 + v_29 - v_218 * pi_q))));
-        add(sums.k + j, spread(dH_dpi_q_1_bar94_v * (-v_199 * v_42 - v_247 * v_45) + dH_dpi_q_2_bar57_v * (-v_178 *
+        add(sums.k + j, broadcast(dH_dpi_q_1_bar94_v * (-v_199 * v_42 - v_247 * v_45) + dH_dpi_q_2_bar57_v * (-v_178 *
             v_76 - v_249 * v_79) + dH_dpi_q_3_bar20_v * (-v_110 * v_157 - v_113 * v_251) + dH_dpi_q_bar131_v * (-v_213
             * v_3 - v_253 * v_6) + dH_dpi_r_1_bar89_v * (v_50 * (R(2.0) * pi_r_4_v * v_42 - v_254) - v_247 * v_54) +
             dH_dpi_r_2_bar52_v * (v_84 * (R(2.0) * pi_r_8_v * v_76 - v_255) - v_249 * v_88) + dH_dpi_r_3_bar15_v *
@@ -1759,9 +1759,9 @@ static NOINLINE void inner_adjoint_0(
             * v_42 * v_58 * k - v_69) - v_247 * v_64 - v_72 * (R(2.0) * v_42 * v_61 - v_195 * v_254)) + v_207 * (v_13
             * (v_23 * pi_r - v_26) + R(2.0) * v_221 * v_252 * v_32 * v_36 - v_220 * (R(2.0) * v_22 * v_3 * k - v_34) -
             v_253 * v_28 - v_37 * (R(2.0) * v_25 * v_3 - v_218 * v_257))));
-        add(sums.v + j, spread(v_125 * v_142 + v_125 * v_144 + v_165 * v_91 + v_167 * v_91 + v_186 * v_57 + v_188 *
+        add(sums.v + j, broadcast(v_125 * v_142 + v_125 * v_144 + v_165 * v_91 + v_167 * v_91 + v_186 * v_57 + v_188 *
             v_57 + v_207 * v_21 + v_209 * v_21));
-        add(sums.u + j, spread(v_123 * v_144 + v_167 * v_89 + v_188 * v_55 + v_19 * v_209));
+        add(sums.u + j, broadcast(v_123 * v_144 + v_167 * v_89 + v_188 * v_55 + v_19 * v_209));
     });
 }
 
@@ -2216,23 +2216,23 @@ static NOINLINE void tail_adjoint_0(
         const auto pi_q_15_v = pi_q_13_v - pi_q_14_v;
         const auto q_bar = q_next_bar + q_12_bar40_v + q_4_bar114_v + q_8_bar77_v + v_209 * (-u * sin_(q) - v_212) -
             v_207 * v_212;
-        store(q_bar_row + j, spread(q_bar));
+        store(q_bar_row + j, broadcast(q_bar));
         const auto r_bar = r_next_bar + dH_dpi_q_bar131_v * (v_215 - v_217 * v_6) + dH_dpi_r_bar126_v * (v_219 - v_17
             * v_217) + r_12_bar38_v + r_4_bar112_v + r_8_bar75_v + v_207 * (v_13 * (v_5 * pi_q - v_31) + R(2.0) *
             v_216 * v_221 * v_32 * v_36 - v_212 - v_217 * v_28 - v_220 * (-v_10 - v_7 * v_22 * v_22 - v_9) - v_37 *
             (v_218 * v_24 - R(2.0) * v_27)) - v_209 * v_212;
-        store(r_bar_row + j, spread(r_bar));
+        store(r_bar_row + j, broadcast(r_bar));
         const auto pi_q_bar = pi_q_next_bar + pi_q_12_bar36_v + pi_q_4_bar110_v + pi_q_8_bar73_v + v_156 * v_222 +
             v_207 * (v_215 - v_37 * (R(2.0) * v_0 + v_30 - v_16 - v_225)) + v_223 * v_224;
-        store(pi_q_bar_row + j, spread(pi_q_bar));
+        store(pi_q_bar_row + j, broadcast(pi_q_bar));
         const auto pi_r_bar = pi_r_next_bar + pi_r_12_bar34_v + pi_r_4_bar108_v + pi_r_8_bar71_v + v_207 * (v_219 -
             v_37 * (R(2.0) * v_14 + v_225 + R(4.0) * v_5 - R(2.0) * v_15 - v_30)) + v_222 * v_223 + v_224 * v_226;
-        store(pi_r_bar_row + j, spread(pi_r_bar));
+        store(pi_r_bar_row + j, broadcast(pi_r_bar));
         const auto f_bar = -v_144 - v_167 - v_188 - v_209;
-        store(f_bar_row + j, spread(f_bar));
+        store(f_bar_row + j, broadcast(f_bar));
         const auto g_bar = -v_142 - v_165 - v_186 - v_207;
-        store(g_bar_row + j, spread(g_bar));
-        if (VARIED) add(sums.dt + j, spread((R(1.0 / 3.0) * pi_q_11_v + R(1.0 / 6.0) * pi_q_15_v + R(1.0 / 6.0) *
+        store(g_bar_row + j, broadcast(g_bar));
+        if (VARIED) add(sums.dt + j, broadcast((R(1.0 / 3.0) * pi_q_11_v + R(1.0 / 6.0) * pi_q_15_v + R(1.0 / 6.0) *
             pi_q_3_v + R(1.0 / 3.0) * pi_q_7_v) * pi_q_next_bar + (R(1.0 / 3.0) * pi_r_11_v + R(1.0 / 6.0) * pi_r_15_v
             + R(1.0 / 6.0) * pi_r_3_v + R(1.0 / 3.0) * pi_r_7_v) * pi_r_next_bar + (R(1.0 / 3.0) * dH_dpi_q_1_v +
             R(1.0 / 3.0) * dH_dpi_q_2_v + R(1.0 / 6.0) * dH_dpi_q_3_v + R(1.0 / 6.0) * dH_dpi_q_v) * q_next_bar +
@@ -2240,26 +2240,26 @@ static NOINLINE void tail_adjoint_0(
             dH_dpi_r_v) * r_next_bar + dH_dpi_q_1_v * v_190 + dH_dpi_q_2_v * q_12_bar40_v + dH_dpi_q_v * v_211 +
             dH_dpi_r_1_v * v_189 + dH_dpi_r_2_v * r_12_bar38_v + dH_dpi_r_v * v_210 + pi_q_11_v * pi_q_12_bar36_v +
             pi_q_3_v * v_208 + pi_q_7_v * v_187 + pi_r_11_v * pi_r_12_bar34_v + pi_r_3_v * v_206 + pi_r_7_v * v_185));
-        add(sums.d_r + j, spread(dH_dpi_r_1_v * v_186 + dH_dpi_r_2_v * v_165 + dH_dpi_r_3_v * v_142 + dH_dpi_r_v *
+        add(sums.d_r + j, broadcast(dH_dpi_r_1_v * v_186 + dH_dpi_r_2_v * v_165 + dH_dpi_r_3_v * v_142 + dH_dpi_r_v *
             v_207));
-        add(sums.d_q + j, spread(dH_dpi_q_1_v * v_188 + dH_dpi_q_2_v * v_167 + dH_dpi_q_3_v * v_144 + dH_dpi_q_v *
+        add(sums.d_q + j, broadcast(dH_dpi_q_1_v * v_188 + dH_dpi_q_2_v * v_167 + dH_dpi_q_3_v * v_144 + dH_dpi_q_v *
             v_209));
-        add(sums.a + j, spread(dH_dpi_r_1_bar89_v * (v_199 - v_227 * v_54) + dH_dpi_r_2_bar52_v * (v_178 - v_228 *
+        add(sums.a + j, broadcast(dH_dpi_r_1_bar89_v * (v_199 - v_227 * v_54) + dH_dpi_r_2_bar52_v * (v_178 - v_228 *
             v_88) + dH_dpi_r_3_bar15_v * (v_157 - v_122 * v_229) + dH_dpi_r_bar126_v * (v_213 - v_17 * v_230) + v_142
             * (R(2.0) * v_135 * v_139 * v_156 * v_163 - v_129 * v_140 - v_132 * v_229) + v_165 * (R(2.0) * v_101 *
             v_105 * v_156 * v_184 - v_106 * v_95 - v_228 * v_98) + v_186 * (R(2.0) * v_156 * v_205 * v_67 * v_71 -
             v_227 * v_64 - v_61 * v_72) + v_207 * (R(2.0) * v_156 * v_221 * v_32 * v_36 - v_230 * v_28 - v_25 * v_37)
             - dH_dpi_q_1_bar94_v * v_227 * v_45 - dH_dpi_q_2_bar57_v * v_228 * v_79 - dH_dpi_q_3_bar20_v * v_113 *
             v_229 - dH_dpi_q_bar131_v * v_230 * v_6));
-        add(sums.b + j, spread(dH_dpi_q_1_bar94_v * (pi_q_4_v * v_50 - v_231 * v_45) + dH_dpi_q_2_bar57_v * (pi_q_8_v
-            * v_84 - v_232 * v_79) + dH_dpi_q_3_bar20_v * (pi_q_12_v * v_118 - v_113 * v_233) + dH_dpi_q_bar131_v *
-            (v_13 * pi_q - v_234 * v_6) + v_142 * (R(2.0) * v_135 * v_139 * v_148 * v_163 + v_153 * v_162 - v_132 *
-            v_233 - v_133 * v_140) + v_165 * (R(2.0) * v_101 * v_105 * v_170 * v_184 + v_175 * v_183 - v_106 * v_99 -
-            v_232 * v_98) + v_186 * (R(2.0) * v_191 * v_205 * v_67 * v_71 + v_196 * v_204 - v_231 * v_64 - v_65 *
-            v_72) + v_207 * (v_22 * v_32 * v_33 * k + R(2.0) * v_221 * v_226 * v_32 * v_36 - v_234 * v_28 - v_29 *
-            v_37) - dH_dpi_r_1_bar89_v * v_231 * v_54 - dH_dpi_r_2_bar52_v * v_232 * v_88 - dH_dpi_r_3_bar15_v * v_122
-            * v_233 - dH_dpi_r_bar126_v * v_17 * v_234));
-        add(sums.c_of_spec + j, spread(dH_dpi_q_1_bar94_v * (v_235 * v_50 - v_237 * v_45) + dH_dpi_q_2_bar57_v *
+        add(sums.b + j, broadcast(dH_dpi_q_1_bar94_v * (pi_q_4_v * v_50 - v_231 * v_45) + dH_dpi_q_2_bar57_v *
+            (pi_q_8_v * v_84 - v_232 * v_79) + dH_dpi_q_3_bar20_v * (pi_q_12_v * v_118 - v_113 * v_233) +
+            dH_dpi_q_bar131_v * (v_13 * pi_q - v_234 * v_6) + v_142 * (R(2.0) * v_135 * v_139 * v_148 * v_163 + v_153
+            * v_162 - v_132 * v_233 - v_133 * v_140) + v_165 * (R(2.0) * v_101 * v_105 * v_170 * v_184 + v_175 * v_183
+            - v_106 * v_99 - v_232 * v_98) + v_186 * (R(2.0) * v_191 * v_205 * v_67 * v_71 + v_196 * v_204 - v_231 *
+            v_64 - v_65 * v_72) + v_207 * (v_22 * v_32 * v_33 * k + R(2.0) * v_221 * v_226 * v_32 * v_36 - v_234 *
+            v_28 - v_29 * v_37) - dH_dpi_r_1_bar89_v * v_231 * v_54 - dH_dpi_r_2_bar52_v * v_232 * v_88 -
+            dH_dpi_r_3_bar15_v * v_122 * v_233 - dH_dpi_r_bar126_v * v_17 * v_234));
+        add(sums.c_of_spec + j, broadcast(dH_dpi_q_1_bar94_v * (v_235 * v_50 - v_237 * v_45) + dH_dpi_q_2_bar57_v *
             (v_238 * v_84 - v_239 * v_79) + dH_dpi_q_3_bar20_v * (v_118 * v_240 - v_113 * v_241) + dH_dpi_q_bar131_v *
             (v_13 * v_242 - v_243 * v_6) + dH_dpi_r_1_bar89_v * (-v_235 * v_50 - v_237 * v_54) + dH_dpi_r_2_bar52_v *
             (-v_238 * v_84 - v_239 * v_88) + dH_dpi_r_3_bar15_v * (-v_118 * v_240 - v_122 * v_241) + dH_dpi_r_bar126_v
@@ -2268,7 +2268,7 @@ static NOINLINE void tail_adjoint_0(
             v_99 - pi_q_8_v * v_174) - v_239 * v_98) + v_186 * (R(2.0) * v_205 * v_236 * v_67 * v_71 - v_237 * v_64 -
             v_72 * (v_61 + v_65 - pi_q_4_v * v_195)) + v_207 * (R(2.0) * v_221 * v_236 * v_32 * v_36 - v_243 * v_28 -
             v_37 * (v_25 + v_29 - v_218 * pi_q))));
-        add(sums.k + j, spread(dH_dpi_q_1_bar94_v * (-v_199 * v_42 - v_247 * v_45) + dH_dpi_q_2_bar57_v * (-v_178 *
+        add(sums.k + j, broadcast(dH_dpi_q_1_bar94_v * (-v_199 * v_42 - v_247 * v_45) + dH_dpi_q_2_bar57_v * (-v_178 *
             v_76 - v_249 * v_79) + dH_dpi_q_3_bar20_v * (-v_110 * v_157 - v_113 * v_251) + dH_dpi_q_bar131_v * (-v_213
             * v_3 - v_253 * v_6) + dH_dpi_r_1_bar89_v * (v_50 * (R(2.0) * pi_r_4_v * v_42 - v_254) - v_247 * v_54) +
             dH_dpi_r_2_bar52_v * (v_84 * (R(2.0) * pi_r_8_v * v_76 - v_255) - v_249 * v_88) + dH_dpi_r_3_bar15_v *
@@ -2281,9 +2281,9 @@ static NOINLINE void tail_adjoint_0(
             * v_42 * v_58 * k - v_69) - v_247 * v_64 - v_72 * (R(2.0) * v_42 * v_61 - v_195 * v_254)) + v_207 * (v_13
             * (v_23 * pi_r - v_26) + R(2.0) * v_221 * v_252 * v_32 * v_36 - v_220 * (R(2.0) * v_22 * v_3 * k - v_34) -
             v_253 * v_28 - v_37 * (R(2.0) * v_25 * v_3 - v_218 * v_257))));
-        add(sums.v + j, spread(v_125 * v_142 + v_125 * v_144 + v_165 * v_91 + v_167 * v_91 + v_186 * v_57 + v_188 *
+        add(sums.v + j, broadcast(v_125 * v_142 + v_125 * v_144 + v_165 * v_91 + v_167 * v_91 + v_186 * v_57 + v_188 *
             v_57 + v_207 * v_21 + v_209 * v_21));
-        add(sums.u + j, spread(v_123 * v_144 + v_167 * v_89 + v_188 * v_55 + v_19 * v_209));
+        add(sums.u + j, broadcast(v_123 * v_144 + v_167 * v_89 + v_188 * v_55 + v_19 * v_209));
     });
 }
 
@@ -2365,13 +2365,13 @@ inline long backward(long steps) {
 // The same where cotangents come in on the way.
 inline long backward(long steps, long every) { return backward(steps) + (every < steps ? CARRIED : 0); }
 
-struct Trail {
+struct Tape {
     const Lattice& at;
     R* const work;
     const long steps, length, starts;
     R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
 
-    Trail(const Lattice& lattice, R* memory, long count)
+    Tape(const Lattice& lattice, R* memory, long count)
         : at(lattice), work(memory), steps(count), length(stretch(count)), starts(begins(count)) {
         const long first = (length + starts) * CARRIED;
         for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(first + i);
@@ -2736,7 +2736,7 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
     const long missing = on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + planes * at.block;
         Handed<FIXED> handed(FIXED_KINDS, before + STATE, channels, copies + copied);
-        steps::Trail trail(at, work, count);
+        steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
         units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
             const R *cotangents[STATE], *state[STATE];
@@ -2749,8 +2749,8 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
             }
             Stepped frames(at, handed, piece, samples * channels, outs + STATE);
             steps::Given given(handed.of(piece), at, 0, 0, 1, frames);
-            trail.forward(given, state);
-            trail.back(given, state, cotangents, out, sums.of(totals, piece, job));
+            tape.forward(given, state);
+            tape.back(given, state, cotangents, out, sums.of(totals, piece, job));
             for (long i = 0; i < OUT; ++i)
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
             sums.end(totals, piece, job, turns);
@@ -2777,7 +2777,7 @@ extern "C" long rollout_adjoint(
     const long missing = on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + planes * at.block;
         Handed<FIXED> handed(FIXED_KINDS, before + STATE, channels, copies + copied);
-        steps::Trail trail(at, work, count);
+        steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
         units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
             const R* state[STATE];
@@ -2789,8 +2789,8 @@ extern "C" long rollout_adjoint(
             }
             Stepped frames(at, handed, piece, samples * channels, outs + STATE);
             steps::Given given(handed.of(piece), at, 0, 0, 1, frames);
-            trail.forward(given, state);
-            trail.back(given, state, out, sums.of(totals, piece, job), every, [&](long step, const R** ends) {
+            tape.forward(given, state);
+            tape.back(given, state, out, sums.of(totals, piece, job), every, [&](long step, const R** ends) {
                 for (long i = 0; i < STATE; ++i) {
                     R* const copy = copies + i * ROOM;
                     if (!arrays[i]) std::memset(copy, 0, ROOM * sizeof(R));
@@ -2946,7 +2946,7 @@ extern "C" long evolve_readout_adjoint(
           *const flowed_at = read_outs_at + READ_OUT * ROOM;
         Handed<FIXED> fixed(FIXED_KINDS, before + STATE, channels, copies + copied);
         Handed<GIVEN> given(GIVEN_KINDS, read, channels, copies + copied + fixed.room(channels));
-        steps::Trail trail(at, work, count);
+        steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
         Totals<reading::Sums>::Job sums_read;
         units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
@@ -2965,11 +2965,11 @@ extern "C" long evolve_readout_adjoint(
             }
             Stepped stepped(at, fixed, piece, samples * channels, outs + STATE);
             steps::Given held(fixed.of(piece), at, 0, 0, 1, stepped);
-            trail.forward(held, state);
+            tape.forward(held, state);
             R* const rest = work + own * at.block;
-            trail.back(held, state, out, sums.of(totals, piece, job), every, [&](const long step, const R**
-                cotangents) {
-                trail.end(held, end);
+            tape.back(held, state, out, sums.of(totals, piece, job), every, [&](const long step, const R** cotangents)
+                {
+                tape.end(held, end);
                 take(rows, end, given, piece, before + STATE, step, samples * channels);
                 R* const readout = arrays[0] + (step / every - 1) * samples * COMPONENTS * channels;
                 for (long i = 0; i < COMPONENTS; ++i) grads[i] = piece.take_component(readout, i, grads_at + i *

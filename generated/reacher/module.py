@@ -37,7 +37,8 @@ class Reacher(Stepping, LatticeLayer):
     channels  number C of channels of every field
     steps     steps of RK4 (default 10)
     dt        time step (default 0.02), or a tensor () or (B,), one number a sample; may be set later
-    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
+    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference, one step
+    of which "compile" has compiled by torch
     """
 
     RANK = 0
@@ -54,7 +55,7 @@ class Reacher(Stepping, LatticeLayer):
     SPEC = "de64f6729c8f65d4"
     INPUTS = ("f", "g")
     SIGNS = {}
-    BACKENDS = ("auto", "triton", "cpu", "torch")
+    BACKENDS = ("auto", "triton", "cpu", "torch", "compile")
     OPERATORS = operators.OPERATORS
     __call__: Callable[..., ReacherState]
 
@@ -129,7 +130,7 @@ class Reacher(Stepping, LatticeLayer):
         state = (q, r, pi_q, pi_r)
         fixed = self._fixed(dt, q, f, g)
         if by_reference(self.backend):
-            return by_steps(reference.evolve, state, fixed, _span, reference.DRIVEN)
+            return by_steps(self._walk(reference, state[0]), state, fixed, _span, reference.DRIVEN)
         self._insist(state[0])
         return by_operators(operators, state, fixed, _span)
 
@@ -159,7 +160,7 @@ class Reacher(Stepping, LatticeLayer):
             return unread(state, 1)
         if by_reference(self.backend):
             return by_readings(
-                reference.evolve, reference.evolve_readout, state, fixed, others, _span, reference.DRIVEN
+                self._walk(reference, state[0]), reference.evolve_readout, state, fixed, others, _span, reference.DRIVEN
             )
         self._insist(state[0])
         return frames_first(operators.rollout_readout(*state, *fixed, _span.steps, _span.every))

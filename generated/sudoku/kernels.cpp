@@ -32,8 +32,8 @@ struct Yes { static constexpr bool value = true; };
 inline V load(const R* p) { return *reinterpret_cast<const Unaligned*>(p); }
 inline void store(R* p, V x) { *reinterpret_cast<Unaligned*>(p) = x; }
 inline void add(R* p, V x) { store(p, load(p) + x); }
-inline V spread(V x) { return x; }
-inline V spread(R x) { return V{} + x; }
+inline V broadcast(V x) { return x; }
+inline V broadcast(R x) { return V{} + x; }
 // Whether any bit is set, halves by halves as the sums of lanes.
 template <long N> struct Any {
     typedef long long Whole __attribute__((vector_size(N * 8)));
@@ -115,8 +115,8 @@ struct At {
 struct Edge {
     const R* at;
     bool wide;
-    V operator()(long place, long c) const { return wide ? load(at + At::place(place, c)) : spread(at[place * G + c]);
-        }
+    V operator()(long place, long c) const { return wide ? load(at + At::place(place, c)) : broadcast(at[place * G +
+        c]); }
 };
 
 // Rows of a tensor, node by node or edge by edge: where the row of step k, sample b, channel c begins; of sums, of part p.
@@ -345,7 +345,7 @@ static void read_0(
                     const V difference_e = HEAD ? phi_n[c] - phi_o : phi_o - phi_n[c];
                     V density_e;
                     {
-                        density_e = spread(R(0.5) * w_e * difference_e * difference_e);
+                        density_e = broadcast(R(0.5) * w_e * difference_e * difference_e);
                     }
                     share_n[c] += density_e;
                 }
@@ -354,7 +354,8 @@ static void read_0(
             for (long c = 0; c < G; ++c) share_n[c] *= at.share() * R(0.5);
             V T00_density_n[G];
             for (long c = 0; c < G; ++c) {
-                T00_density_n[c] = spread(R(0.5) * m2_c[c] * (phi_n[c] - s_n[c]) * (phi_n[c] - s_n[c]) + share_n[c]);
+                T00_density_n[c] = broadcast(R(0.5) * m2_c[c] * (phi_n[c] - s_n[c]) * (phi_n[c] - s_n[c]) +
+                    share_n[c]);
             }
             for (long c = 0; c < G; ++c) store(T00_density_a + at.place(n, c), T00_density_n[c]);
         }
@@ -406,8 +407,8 @@ static void read_adjoint_0(
                     V difference_bar3_e;
                     V w_bar_e;
                     {
-                        difference_bar3_e = spread(density_bar2_e * difference_e * w_e);
-                        w_bar_e = spread(R(0.5) * density_bar2_e * difference_e * difference_e);
+                        difference_bar3_e = broadcast(density_bar2_e * difference_e * w_e);
+                        w_bar_e = broadcast(R(0.5) * density_bar2_e * difference_e * difference_e);
                         if (HEAD) add(w_bar_w + at.place(place, c), w_bar_e);
                     }
                     phi_bar4_n[c] += HEAD ? difference_bar3_e : -difference_bar3_e;
@@ -418,12 +419,12 @@ static void read_adjoint_0(
             V s_bar_n[G];
             for (long c = 0; c < G; ++c) {
                 const auto v_0_l = phi_n[c] - s_n[c];
-                s_bar_n[c] = spread(-T00_density_bar_n[c] * v_0_l * m2_c[c]);
-                m2_sum[c] += spread(R(0.5) * T00_density_bar_n[c] * v_0_l * v_0_l);
+                s_bar_n[c] = broadcast(-T00_density_bar_n[c] * v_0_l * m2_c[c]);
+                m2_sum[c] += broadcast(R(0.5) * T00_density_bar_n[c] * v_0_l * v_0_l);
             }
             V phi_bar_n[G];
             for (long c = 0; c < G; ++c) {
-                phi_bar_n[c] = spread(T00_density_bar_n[c] * m2_c[c] * (phi_n[c] - s_n[c]) + phi_bar4_n[c]);
+                phi_bar_n[c] = broadcast(T00_density_bar_n[c] * m2_c[c] * (phi_n[c] - s_n[c]) + phi_bar4_n[c]);
             }
             for (long c = 0; c < G; ++c) store(s_bar_a + at.place(n, c), s_bar_n[c]);
             for (long c = 0; c < G; ++c) store(phi_bar_a + at.place(n, c), phi_bar_n[c]);
@@ -651,7 +652,7 @@ template <long P> inline void norms(const V* r, long n, V* out) {
             const V x = r[i * P + v], size = x < R(0) ? -x : x;
             most = size > most ? size : most;
         }
-        const V unit = most > R(0) ? most : spread(R(1));
+        const V unit = most > R(0) ? most : broadcast(R(1));
         for (long i = 0; i < n; ++i) square += r[i * P + v] / unit * (r[i * P + v] / unit);
         for (long l = 0; l < LANES; ++l) out[v][l] = unit[l] * R(__builtin_sqrt(square[l]));
     }
