@@ -400,7 +400,7 @@ def test_no_law_is_left_out() -> None:
 LAWS = {
     "antisymmetry", "casimir", "constraint", "contraction", "learned_function", "energy_degeneracy",
     "entropy_degeneracy", "jacobi", "legendre", "metric_psd",
-    "metric_symmetry", "noether", "step_contraction", "well_posed",
+    "metric_symmetry", "noether", "step_contraction", "volume", "well_posed",
     "lattice_antisymmetry", "lattice_casimir", "lattice_energy", "lattice_entropy_degeneracy", "lattice_jacobi",
-    "lattice_metric_psd", "lattice_metric_symmetry", "lattice_noether",
+    "lattice_metric_psd", "lattice_metric_symmetry", "lattice_noether", "lattice_volume",
 }  # fmt: skip

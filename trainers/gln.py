@@ -31,7 +31,7 @@ from trainers.gln_tasks import FOLDS
 from trainers.gln_training import MODELS, TASKS, Options, as_options, examine, load_task, train
 
 PLAN = "plan.json"
-# What was found best for each task on data that no table tests, see README.md.
+# What was found best for each task, see README.md.
 TUNED: dict[str, dict[str, Any]] = {  # the defaults of Options are those of digits
     "digits": {},
     "bits": {

@@ -7,7 +7,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.catalogue.outline import outline
 from metrigen.package.report import Report
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 from metrigen.spec.symbols import InputFunction, Param, t
 
 
@@ -28,7 +28,7 @@ def features(report: Report) -> list[str]:
         "elliptic constraint": bool(found.constraints),
         "Casimirs": bool(found.casimirs),
         "declared symmetries": bool(found.currents),
-        "learned functions": bool(heads(found.hamiltonian, *rates)),
+        "learned functions": bool(learned_functions(found.hamiltonian, *rates)),
         "explicit time": any(_without_fields(rate).has(t) for rate in rates),
         "inputs": any(rate.atoms(InputFunction) for rate in rates),
         "coupled channels": any(isinstance(s, Param) and s.shape for rate in rates for s in rate.free_symbols),

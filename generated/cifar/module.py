@@ -35,7 +35,8 @@ class Cifar(Stepping, LatticeLayer):
     channels  number C of channels of every field
     steps     steps of Strang (default 2)
     dt        time step (default 0.5), or a tensor () or (B,), one number a sample; may be set later
-    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
+    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference, one step
+    of which "compile" has compiled by torch
     """
 
     RANK = 2
@@ -52,7 +53,7 @@ class Cifar(Stepping, LatticeLayer):
     SPEC = "3e9e83edbdde5941"
     INPUTS = ()
     SIGNS = {}
-    BACKENDS = ("auto", "triton", "cpu", "torch")
+    BACKENDS = ("auto", "triton", "cpu", "torch", "compile")
     OPERATORS = operators.OPERATORS
     __call__: Callable[..., CifarState]
 
@@ -113,7 +114,7 @@ class Cifar(Stepping, LatticeLayer):
         state = (phi, pi)
         fixed = self._fixed(dt, phi)
         if by_reference(self.backend):
-            return by_steps(reference.evolve, state, fixed, _span)
+            return by_steps(self._walk(reference, state[0]), state, fixed, _span)
         self._insist(state[0])
         return by_operators(operators, state, fixed, _span)
 
@@ -149,7 +150,7 @@ class Cifar(Stepping, LatticeLayer):
         fixed = self._fixed(dt, phi)
         others = tuple(as_dtype(x, phi.dtype) for x in (self.c1, self.c2, self.m2))
         if by_reference(self.backend):
-            return reference.evolve_readout(state, fixed, others, _span.taken)
+            return reference.evolve_readout(state, fixed, others, _span.taken, self._walk(reference, state[0]))
         self._insist(state[0])
         return operators.evolve_readout(*state, *fixed, _span.steps)
 
@@ -160,7 +161,7 @@ class Cifar(Stepping, LatticeLayer):
         if not _span.taken:
             return unread(state, 5)
         if by_reference(self.backend):
-            return by_readings(reference.evolve, reference.evolve_readout, state, fixed, others, _span)
+            return by_readings(self._walk(reference, state[0]), reference.evolve_readout, state, fixed, others, _span)
         self._insist(state[0])
         return frames_first(operators.rollout_readout(*state, *fixed, _span.steps, _span.every))
 

@@ -35,7 +35,8 @@ class CoupledWave(Stepping, LatticeLayer):
     channels  number C of channels of every field
     steps     steps of Strang (default 8)
     dt        time step (default the learned dt); sets the start of the learned one
-    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
+    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference, one step
+    of which "compile" has compiled by torch
     """
 
     RANK = 2
@@ -52,7 +53,7 @@ class CoupledWave(Stepping, LatticeLayer):
     SPEC = "82d35f94d2ccdc01"
     INPUTS = ()
     SIGNS = {}
-    BACKENDS = ("auto", "triton", "cpu", "torch")
+    BACKENDS = ("auto", "triton", "cpu", "torch", "compile")
     OPERATORS = operators.OPERATORS
     __call__: Callable[..., CoupledWaveState]
 
@@ -103,7 +104,7 @@ class CoupledWave(Stepping, LatticeLayer):
         state = (phi, pi)
         fixed = self._fixed(phi)
         if by_reference(self.backend):
-            return by_steps(reference.evolve, state, fixed, _span)
+            return by_steps(self._walk(reference, state[0]), state, fixed, _span)
         self._insist(state[0])
         return by_operators(operators, state, fixed, _span)
 
@@ -142,7 +143,7 @@ class CoupledWave(Stepping, LatticeLayer):
         fixed = self._fixed(phi)
         others = tuple(as_dtype(x, phi.dtype) for x in (self.K, self.c2, self.lam, self.m2))
         if by_reference(self.backend):
-            return reference.evolve_readout(state, fixed, others, _span.taken)
+            return reference.evolve_readout(state, fixed, others, _span.taken, self._walk(reference, state[0]))
         self._insist(state[0])
         return operators.evolve_readout(*state, *fixed, _span.steps)
 
@@ -153,7 +154,7 @@ class CoupledWave(Stepping, LatticeLayer):
         if not _span.taken:
             return unread(state, 6)
         if by_reference(self.backend):
-            return by_readings(reference.evolve, reference.evolve_readout, state, fixed, others, _span)
+            return by_readings(self._walk(reference, state[0]), reference.evolve_readout, state, fixed, others, _span)
         self._insist(state[0])
         return frames_first(operators.rollout_readout(*state, *fixed, _span.steps, _span.every))
 

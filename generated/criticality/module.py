@@ -36,7 +36,8 @@ class Criticality(Noisy, Stepping, LatticeLayer):
     channels  number C of channels of every field
     steps     steps of Strang (default 8)
     dt        time step (default 0.25), or a tensor () or (B,), one number a sample; may be set later
-    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
+    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference, one step
+    of which "compile" has compiled by torch
     """
 
     RANK = 2
@@ -54,7 +55,7 @@ class Criticality(Noisy, Stepping, LatticeLayer):
     SPEC = "efaa6faa197d5e05"
     INPUTS = ()
     SIGNS = {}
-    BACKENDS = ("auto", "triton", "cpu", "torch")
+    BACKENDS = ("auto", "triton", "cpu", "torch", "compile")
     OPERATORS = operators.OPERATORS
     __call__: Callable[..., CriticalityState]
 
@@ -123,7 +124,7 @@ class Criticality(Noisy, Stepping, LatticeLayer):
         state = (phi, pi)
         fixed = self._fixed(dt, phi, noise)
         if by_reference(self.backend):
-            return by_steps(reference.evolve, state, fixed, _span, reference.DRIVEN)
+            return by_steps(self._walk(reference, state[0]), state, fixed, _span, reference.DRIVEN)
         self._insist(state[0])
         return by_operators(operators, state, fixed, _span)
 
@@ -143,7 +144,7 @@ class Criticality(Noisy, Stepping, LatticeLayer):
             return unread(state, 1)
         if by_reference(self.backend):
             return by_readings(
-                reference.evolve, reference.evolve_readout, state, fixed, others, _span, reference.DRIVEN
+                self._walk(reference, state[0]), reference.evolve_readout, state, fixed, others, _span, reference.DRIVEN
             )
         self._insist(state[0])
         return frames_first(operators.rollout_readout(*state, *fixed, _span.steps, _span.every))

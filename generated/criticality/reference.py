@@ -43,7 +43,8 @@ Tensors = tuple[Tensor, ...]
 
 def shift(x: Tensor, offset: tuple[int, ...]) -> Tensor:
     """out[n] = x[n + offset] on the last 2 axes, wrapped."""
-    return torch.roll(x, tuple(-o for o in offset), tuple(range(-2, 0)))
+    axes = [axis for axis in range(-2, 0) if offset[axis]]  # to roll another one by nothing is a copy of all
+    return torch.roll(x, [-offset[axis] for axis in axes], axes) if axes else x
 
 
 def inside(x: Tensor, offset: tuple[int, ...]) -> Tensor:

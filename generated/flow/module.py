@@ -38,7 +38,8 @@ class Flow(Stepping, LatticeLayer):
     channels  number C of channels of every field
     steps     steps of Leapfrog (default 3)
     dt        time step (default the learned dt); sets the start of the learned one
-    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
+    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference, one step
+    of which "compile" has compiled by torch
     """
 
     RANK = 0
@@ -55,7 +56,7 @@ class Flow(Stepping, LatticeLayer):
     SPEC = "9ac0e275d2219205"
     INPUTS = ()
     SIGNS = {}
-    BACKENDS = ("auto", "triton", "cpu", "torch")
+    BACKENDS = ("auto", "triton", "cpu", "torch", "compile")
     OPERATORS = operators.OPERATORS
     __call__: Callable[..., FlowState]
 
@@ -108,7 +109,7 @@ class Flow(Stepping, LatticeLayer):
         state = (x, y, pi_x, pi_y)
         fixed = self._fixed(x)
         if by_reference(self.backend):
-            return by_steps(reference.evolve, state, fixed, _span)
+            return by_steps(self._walk(reference, state[0]), state, fixed, _span)
         self._insist(state[0])
         return by_operators(operators, state, fixed, _span)
 
@@ -141,7 +142,7 @@ class Flow(Stepping, LatticeLayer):
         fixed = self._fixed(x)
         others = (as_dtype(self.V, x.dtype), as_dtype(self.V_offset, x.dtype))
         if by_reference(self.backend):
-            return reference.evolve_readout(state, fixed, others, _span.taken)
+            return reference.evolve_readout(state, fixed, others, _span.taken, self._walk(reference, state[0]))
         self._insist(state[0])
         return operators.evolve_readout(*state, *fixed, others[1], _span.steps)
 
@@ -152,7 +153,7 @@ class Flow(Stepping, LatticeLayer):
         if not _span.taken:
             return unread(state, 1)
         if by_reference(self.backend):
-            return by_readings(reference.evolve, reference.evolve_readout, state, fixed, others, _span)
+            return by_readings(self._walk(reference, state[0]), reference.evolve_readout, state, fixed, others, _span)
         self._insist(state[0])
         return frames_first(operators.rollout_readout(*state, *fixed, others[1], _span.steps, _span.every))
 

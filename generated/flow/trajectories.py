@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from .accuracy import Accuracy
-from .base import Tensors, as_count, exact, transformed
+from .base import Tensors, as_count, exact, has_numbers, transformed
+from .inductor import compiled
 from .state import from_state
 from .stretches import KEPT, Evolve, rolled, rolled_readout, segment
 
@@ -126,14 +127,14 @@ def by_readings(
     driven: Sequence[int] = (),
 ) -> Tensors:  # fmt: skip
     """The readouts of the states that would be kept, (B, R*C, n, ...), and the last state, by a reference."""
-    run = evolve_readout
     if span.taken > KEPT and torch.is_grad_enabled() and not transformed() and not torch.compiler.is_compiling():
-        run = partial(_after_stretches, evolve_readout, _stretched(evolve, driven))
+        evolve = _stretched(evolve, driven)
+    run = partial(_after, evolve_readout, evolve)
     return frames_first(rolled_readout(run, state, fixed, others, span.taken, span.every, driven))
 
 
-def _after_stretches(evolve_readout: Evolve, stretched: Evolve, *given: Any) -> Tensors:
-    found: Tensors = evolve_readout(*given, stretched)
+def _after(evolve_readout: Evolve, evolve: Evolve, *given: Any) -> Tensors:
+    found: Tensors = evolve_readout(*given, evolve)
     return found
 
 
@@ -288,6 +289,18 @@ class Stepping(Accuracy):
         )
         steps = every * torch.arange(1, 1 + first.shape[2], dtype=torch.float64, device=first.device)
         return t0.unsqueeze(-1) + dt.unsqueeze(-1) * steps if t0.dim() or dt.dim() else t0 + dt * steps
+
+    def _walk(self, reference: Any, like: Tensor, graph: Any = None) -> Evolve:
+        """``reference.evolve``, by compiled steps where backend="compile" asks for them and nothing traces or
+        transforms the call."""
+        evolve: Evolve = reference.evolve if graph is None else partial(reference.evolve, graph)
+        if self.backend != "compile" or not has_numbers(like):
+            return evolve
+        self.__dict__["_ran"] = "compile"
+        if graph is None:
+            return partial(evolve, step=compiled(reference.step, reference.step_adjoint))
+        step = compiled(*graph.of_tensors(reference.step, reference.step_back))
+        return partial(evolve, step=lambda _, *given: step(*given))
 
     def _length(self, dt: float | Tensor | None) -> float | Tensor:
         """The time step of a call."""

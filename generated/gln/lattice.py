@@ -83,7 +83,7 @@ class LatticeLayer(BaseLayer):
         for name, x in inputs.items():
             driven = name in self.DRIVEN
             given.append(self._wide(x, state[0], span.taken, name) if driven else self._site(x, state[0], name))
-        run, alone = partial(evolved, span), self.ALONE or self.backend not in ("auto", "torch")
+        run, alone = partial(evolved, span), self.ALONE or self.backend not in ("auto", "torch", "compile")
         own = self.TIMED and given[len(state)].shape[0] > 1  # whether samples begin at times of their own
         if not self.FREE:
             if span.dt is not None:

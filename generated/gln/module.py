@@ -33,7 +33,8 @@ class Gln(Stepping, LatticeLayer):
     channels  number C of channels of every field
     steps     steps of ExplicitEuler (default 1)
     dt        time step (default 0.1), or a tensor () or (B,), one number a sample; may be set later
-    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference
+    backend   "auto": kernels where the device has them; "triton" and "cpu" insist; "torch" is the reference, one step
+    of which "compile" has compiled by torch
     """
 
     RANK = 0
@@ -49,7 +50,7 @@ class Gln(Stepping, LatticeLayer):
     SPEC = "c97980330e9e22e7"
     INPUTS = ("g", "target", "z")
     SIGNS = {"g": "nonnegative"}
-    BACKENDS = ("auto", "triton", "cpu", "torch")
+    BACKENDS = ("auto", "triton", "cpu", "torch", "compile")
     OPERATORS = operators.OPERATORS
     __call__: Callable[..., GlnState]
 
@@ -108,7 +109,7 @@ class Gln(Stepping, LatticeLayer):
         state = (w,)
         fixed = self._fixed(dt, w, g, target, z)
         if by_reference(self.backend):
-            return by_steps(reference.evolve, state, fixed, _span, reference.DRIVEN)
+            return by_steps(self._walk(reference, state[0]), state, fixed, _span, reference.DRIVEN)
         self._insist(state[0])
         return by_operators(operators, state, fixed, _span)
 
@@ -124,7 +125,7 @@ class Gln(Stepping, LatticeLayer):
             return unread(state, 1)
         if by_reference(self.backend):
             return by_readings(
-                reference.evolve, reference.evolve_readout, state, fixed, others, _span, reference.DRIVEN
+                self._walk(reference, state[0]), reference.evolve_readout, state, fixed, others, _span, reference.DRIVEN
             )
         self._insist(state[0])
         return frames_first(operators.rollout_readout(*state, *fixed, _span.steps, _span.every))

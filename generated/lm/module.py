@@ -49,6 +49,7 @@ class Lm(BaseLayer):
     INPUTS = ("f_p", "f_q", "lam", "theta")
     SIGNS = {"lam": "nonnegative"}
     BACKENDS = ("auto", "triton", "cpu", "torch")
+    WITHOUT = {"compile": "cannot compile a step: the layer takes none"}
     OPERATORS = operators.OPERATORS
     __call__: Callable[..., LmState]
 

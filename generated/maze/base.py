@@ -238,7 +238,7 @@ def by_reference(backend: str, *constants: Tensor) -> bool:
     """Whether the composite reference takes the steps: it is asked for, torch transforms it, or a gradient is to flow
     into ``constants``, the time step and the times of a system that depends on the time, which kernels take for such.
     Raises ValueError where they insist."""
-    if backend == "torch" or transformed():
+    if backend in ("torch", "compile") or transformed():
         return True
     if not (any(x.requires_grad for x in constants) and torch.is_grad_enabled()):
         return False

@@ -380,7 +380,7 @@ class _Unit:
                 turned = torch.diag_embed(blocks.reshape(-1, g, g).permute(1, 2, 0), dim1=0, dim2=2)
                 found[name] = turned.reshape(self.channels, self.channels).to(dtype)
             else:
-                found[name] = (blocks.sum() if kind == "scalar" else blocks.reshape(-1)).to(dtype)
+                found[name] = (blocks.sum() if kind == "scalar" else blocks.reshape(-1)).to(dtype, copy=True)
         return found
 
 

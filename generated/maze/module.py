@@ -51,6 +51,7 @@ class Maze(LatticeLayer):
     INPUTS = ("kappa", "m2", "s")
     SIGNS = {"kappa": "positive", "m2": "positive"}
     BACKENDS = ("auto", "triton", "cpu", "torch")
+    WITHOUT = {"compile": "cannot compile a step: the layer takes none"}
     OPERATORS = operators.OPERATORS
     __call__: Callable[..., MazeState]
 

@@ -12,12 +12,16 @@ every edge twice, at (i, j) with head i and tail j, and at (j, i); sums over edg
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .base import readable
+
+Run = Callable[..., Any]
 
 TRANSPOSES = {
     "difference": "codifference",
@@ -40,6 +44,10 @@ class Sparse:
         self.tail, self.head = edge_index
         self.nodes, self.count = nodes, edge_index.shape[1]
         self._order: Tensor | None = None
+
+    def of_tensors(self, *functions: Run) -> tuple[Any, ...]:
+        """Functions of a graph and arrays as functions of tensors alone, and the tensors that they are handed first."""
+        return (*(_of_ends(f) for f in functions), (self.ends,))
 
     def shape(self, like: Tensor) -> tuple[int, ...]:
         """Shape of the edge arrays that go with a node array."""
@@ -151,6 +159,10 @@ class Dense:
     def __init__(self, nodes: int) -> None:
         self.nodes = nodes
 
+    def of_tensors(self, *functions: Run) -> tuple[Any, ...]:
+        """Functions of a graph and arrays as functions of tensors alone, and the tensors that they are handed first."""
+        return (*(_of_nodes(f) for f in functions), ())
+
     def shape(self, like: Tensor) -> tuple[int, ...]:
         """Shape of the edge arrays that go with a node array."""
         return (*like.shape[:2], self.nodes, self.nodes)
@@ -221,6 +233,16 @@ class Dense:
 def graph_of(ends: Tensor, nodes: int, dense: bool) -> Dense | Sparse:
     """The graph of an operator: all pairs of nodes, or the edges between ``ends`` (2, E)."""
     return Dense(nodes) if dense else Sparse(ends, nodes)
+
+
+@cache
+def _of_ends(function: Run) -> Run:
+    return lambda ends, *arrays: function(Sparse(ends, arrays[0].shape[2]), *arrays)
+
+
+@cache
+def _of_nodes(function: Run) -> Run:
+    return lambda *arrays: function(Dense(arrays[0].shape[2]), *arrays)
 
 
 def _rows(w: Tensor, u: Tensor) -> Tensor:

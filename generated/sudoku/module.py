@@ -61,7 +61,8 @@ class Sudoku(BaseLayer):
     SIGNS = {"w": "nonnegative"}
     BACKENDS = ("auto", "cpu", "torch")
     WITHOUT = {
-        "triton": "cannot gather along edges yet; a kernel would move 24 bytes an edge and 16 a node a call, a channel"
+        "triton": "cannot gather along edges yet; a kernel would move 24 bytes an edge and 16 a node a call, a channel",
+        "compile": "cannot compile a step: the layer takes none",
     }
     OPERATORS = operators.OPERATORS
     __call__: Callable[..., SudokuState]

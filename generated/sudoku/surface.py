@@ -59,7 +59,10 @@ class Surface(nn.Module):
 
     @property
     def last_backend(self) -> str:
-        """What ran in the last forward call outside of compiled code: "cpu", "triton" or, of the reference, "torch"."""
+        """What ran in the last forward call outside of compiled code: "cpu", "triton", "compile" for compiled steps of
+        the reference or, of the reference, "torch"."""
+        if self._ran == "compile":
+            return self._ran
         return self.OPERATORS.ran(self._ran) if self.OPERATORS is not None and self._ran else "torch"
 
     @torch.no_grad()

@@ -16,7 +16,7 @@ from metrigen.ir.nodes import Array, Kind
 from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.domain import EDGE
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 from metrigen.spec.symbols import t
 
 
@@ -61,7 +61,9 @@ def _field_arrays(derivation: Derivation, expressions: Sequence[sp.Expr]) -> dic
     momenta = set(derivation.momenta.values())
     taken = {u.func.__name__ for u in derivation.fields if u not in momenta}
     taken |= {f.func.__name__ for e in expressions for f in e.atoms(AppliedUndef) if f not in momenta}
-    taken |= {s.name for e in expressions for s in e.free_symbols} | {head.name for head in heads(*expressions)}
+    taken |= {s.name for e in expressions for s in e.free_symbols} | {
+        head.name for head in learned_functions(*expressions)
+    }
     arrays: dict[sp.Basic, Array] = {}
     for u in derivation.fields:
         name = u.func.__name__

@@ -23,7 +23,7 @@ from metrigen.physics.jets import Jet, from_jets, jet, jets_of, to_jets
 from metrigen.physics.report import show
 from metrigen.physics.variation import euler
 from metrigen.physics.zero import is_zero
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _weak_form(
     linear = sp.Add(*(c * j for j, c in slopes.items()))
     for j, c in slopes.items():
         moved = jets_of(c, *fields, *auxiliary)
-        if moved or heads(c):
+        if moved or learned_functions(c):
             what = "which changes from state to state" if moved else "which holds a learned function"
             raise refusal(
                 name,

@@ -15,14 +15,14 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.lower import param_array
-from metrigen.discretise.sequence_coupling import Turn, turns_of
+from metrigen.discretise.sequence_coupling import ChannelRotation, rotations_of
 from metrigen.errors import SpecError
 from metrigen.ir.evaluate import check_functions
 from metrigen.ir.functions.normal import normal
 from metrigen.ir.nodes import Array, Kind, Leaf
 from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 from metrigen.spec.symbols import Param, t
 
 Matrix = tuple[tuple[sp.Expr, ...], ...]
@@ -45,11 +45,15 @@ class Cell:
     P: Matrix
     fixed: tuple[sp.Expr, ...]
     dt: sp.Expr
-    turns: tuple[Turn, ...] = ()
+    rotations: tuple[ChannelRotation, ...] = ()
 
     @property
-    def turned_by(self) -> tuple[Array, ...]:
-        found = {s.name: param_array(s) for turn in self.turns for s in (turn.matrix, *turn.angle.free_symbols)}
+    def rotation_arrays(self) -> tuple[Array, ...]:
+        found = {
+            s.name: param_array(s)
+            for rotation in self.rotations
+            for s in (rotation.matrix, *rotation.angle.free_symbols)
+        }
         return tuple(found[name] for name in sorted(found))
 
 
@@ -60,8 +64,8 @@ def cell_of(derivation: Derivation) -> Cell:
     rates = [sp.expand(sp.sympify(derivation.equations[u])) for u in fields]
     density = sp.expand(derivation.hamiltonian)
     _check(derivation, [*rates, density, dt])
-    turns = turns_of(derivation)
-    if turns:
+    rotations = rotations_of(derivation)
+    if rotations:
         rates = [_uncoupled(rate) for rate in rates]
     inputs = {f for e in (*rates, density, dt) for f in e.atoms(AppliedUndef) if f not in fields}
     tokens = {f: Array(f.func.__name__, Kind.SITE, bool(f.is_positive)) for f in sorted(inputs, key=lambda f: str(f))}
@@ -95,7 +99,7 @@ def cell_of(derivation: Derivation) -> Cell:
         P=P,
         fixed=_fixed_point(P, c),
         dt=_at(dt, leaves),
-        turns=tuple(replace(turn, angle=_at(turn.angle, leaves)) for turn in turns),
+        rotations=tuple(replace(rotation, angle=_at(rotation.angle, leaves)) for rotation in rotations),
     )
 
 
@@ -131,7 +135,7 @@ def _check(derivation: Derivation, expressions: list[sp.Expr]) -> None:
             "the exponential is taken in closed form, of one field or of two",
             "one or two fields a system; more oscillators are more channels",
         )
-    if any(heads(e) for e in expressions):
+    if any(learned_functions(e) for e in expressions):
         raise refuse(
             "a sequence with a learned function has no emitted form",
             "the kernels of a scan call no module",

@@ -26,7 +26,7 @@ LARGEST_BLOCK = 64
 
 
 @dataclass(frozen=True)
-class Turn:
+class ChannelRotation:
     """The rotation of the channels of ``field`` over a token: Cayley(``angle`` ``matrix``)."""
 
     field: str
@@ -34,7 +34,7 @@ class Turn:
     angle: sp.Expr
 
 
-def turns_of(derivation: Derivation) -> tuple[Turn, ...]:
+def rotations_of(derivation: Derivation) -> tuple[ChannelRotation, ...]:
     """The rotations of a cell in the order of its fields. Raises SpecError for a coupling that is no rotation."""
     if channels.has_maps(derivation.hamiltonian):
         raise _refused("a drive or an energy that mixes channels", "H is a sum over the channels, each by itself")
@@ -53,7 +53,7 @@ def turns_of(derivation: Derivation) -> tuple[Turn, ...]:
     return tuple(found)
 
 
-def _turn(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, terms: list[sp.Expr]) -> Turn:
+def _turn(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, terms: list[sp.Expr]) -> ChannelRotation:
     own = jet(dict(zip(derivation.fields, bracket.right, strict=True))[u])
     factors: dict[Param, sp.Expr] = {}
     for term in terms:
@@ -72,7 +72,7 @@ def _turn(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, terms: lis
         )
     ((matrix, factor),) = factors.items()
     _check_matrix(matrix)
-    return Turn(u.func.__name__, matrix, factor * _stiffness(derivation, u) * _step(derivation, matrix) / 2)
+    return ChannelRotation(u.func.__name__, matrix, factor * _stiffness(derivation, u) * _step(derivation, matrix) / 2)
 
 
 def _unfit(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, term: sp.Expr) -> SpecError:

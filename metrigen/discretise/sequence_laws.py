@@ -88,13 +88,13 @@ def _exponential(scan: Scan, values: Mapping[str, float]) -> mpmath.matrix:
 def _check_turned(scan: Scan, signs: Mapping[str, sp.Basic]) -> None:
     """The emitted step of a few channels against R exp(hA), applied to the difference of two states."""
     rng = np.random.default_rng(1)
-    kinds = {a.name: a.kind for a in (*scan.cell.params, *scan.cell.turned_by)}
+    kinds = {a.name: a.kind for a in (*scan.cell.params, *scan.cell.rotation_arrays)}
     for _ in range(COUPLED_POINTS):
         scale = 10.0 ** rng.uniform(-2, 0.5)
         shapes: dict[str, tuple[int, ...]] = {a.name: (1, CHANNELS) for a in scan.cell.tokens}
         shapes |= {n: () if kind is Kind.SCALAR else (CHANNELS,) for n, kind in kinds.items()}
         values = {n: np.asarray(_drawn(rng, scale, signs.get(n, sp.S.One), shape)) for n, shape in shapes.items()}
-        for a in (a for a in scan.cell.turned_by if a.kind is Kind.MATRIX):
+        for a in (a for a in scan.cell.rotation_arrays if a.kind is Kind.MATRIX):
             drawn = rng.standard_normal((CHANNELS, CHANNELS)) * scale
             values[a.name] = (drawn - drawn.T) / 2
         states = rng.standard_normal((2, len(scan.fields), 1, CHANNELS))
@@ -128,10 +128,10 @@ def _turned(scan: Scan, values: Mapping[str, np.ndarray], apart: np.ndarray) -> 
         here = {n: float(np.broadcast_to(x, (1, CHANNELS))[0, c]) for n, x in values.items() if x.shape != _SQUARE}
         exact = _exponential(scan, here)
         moved[:, c] = [sum(float(exact[i, j]) * x for j, x in enumerate(apart[:, c])) for i in range(len(apart))]
-    for turn in scan.cell.turns:
-        angle = evaluate(turn.angle, {s: float(values[s.name]) for s in turn.angle.free_symbols})
-        scaled, one = float(angle) * values[turn.matrix.name], np.eye(CHANNELS)
-        at = scan.fields.index(turn.field)
+    for rotation in scan.cell.rotations:
+        angle = evaluate(rotation.angle, {s: float(values[s.name]) for s in rotation.angle.free_symbols})
+        scaled, one = float(angle) * values[rotation.matrix.name], np.eye(CHANNELS)
+        at = scan.fields.index(rotation.field)
         moved[at] = np.linalg.inv(one - scaled) @ (one + scaled) @ moved[at]
     return moved
 

@@ -18,7 +18,7 @@ from metrigen.emit.notation import Covectors, covectors_of, latex, text
 from metrigen.emit.render import render
 from metrigen.physics.derivation import Bilinear, Derivation, Law
 from metrigen.spec.load import Spec
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 
 WIDTH = 80
 
@@ -208,7 +208,7 @@ def _casimirs(d: Derivation) -> Iterator[Section]:
 
 def _step_limit(d: Derivation) -> Iterator[Section]:
     if d.step_limit is not None:
-        names = ", ".join(head.name for head in heads(d.step_limit))
+        names = ", ".join(head.name for head in learned_functions(d.step_limit))
         note = f"At the state where it is smallest; of {names} no more is known." if names else ""
         yield Section("Step limit", (Formula((r"\Delta t_{\max}", "dt_max"), d.step_limit),), note)
 

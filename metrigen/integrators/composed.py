@@ -27,7 +27,7 @@ from metrigen.integrators.leapfrog import Leapfrog
 from metrigen.integrators.strang import Strang
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.limits import SmallWaves
+from metrigen.physics.limits import VonNeumann
 from metrigen.physics.preconditions import canonical_pairs, check_domain, check_integrator, unfit
 from metrigen.physics.rotation import remainder
 from metrigen.spec.symbols import t
@@ -110,11 +110,11 @@ class Composed(TimeStepper):
         except SpecError as error:
             raise unfit(derivation, f"{name} does not fit: {error.why}", str(error.fix), error.witness) from error
 
-    def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
+    def step_limit(self, analysis: VonNeumann) -> sp.Expr | None:
         """h w <= 2.72 or 2.53 where a substep is a drift, a kick and a drift; not known elsewhere."""
-        pairs = canonical_pairs(waves.derivation)
-        plain = isinstance(self.method, (Leapfrog, Strang)) and pairs and not remainder(waves.derivation, pairs)
-        return waves.oscillating(STABLE[self.order]) if plain else None
+        pairs = canonical_pairs(analysis.derivation)
+        plain = isinstance(self.method, (Leapfrog, Strang)) and pairs and not remainder(analysis.derivation, pairs)
+        return analysis.oscillating(STABLE[self.order]) if plain else None
 
     def with_dt(self, dt: sp.Expr) -> Composed:
         return replace(self, method=self.method.with_dt(dt))

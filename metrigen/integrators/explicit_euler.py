@@ -19,7 +19,7 @@ from metrigen.discretise.noise import ito
 from metrigen.integrators.base import TimeStepper
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.limits import SmallWaves
+from metrigen.physics.limits import VonNeumann
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class ExplicitEuler(TimeStepper):
     def check(self, derivation: Derivation) -> None:
         """Any right-hand side."""
 
-    def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
+    def step_limit(self, analysis: VonNeumann) -> sp.Expr | None:
         """h r <= 2 for a decay; an undamped oscillation grows at any h."""
-        return waves.decaying(sp.Integer(2))
+        return analysis.decaying(sp.Integer(2))
 
     def kept(self, derivation: Derivation) -> str:
         if derivation.system.temperature is None:

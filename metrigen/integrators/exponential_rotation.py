@@ -21,11 +21,11 @@ def rotation_of(cell: Cell) -> tuple[Program, dict[str, str]]:
     body: list[Statement] = []
     made: dict[tuple[str, sp.Expr], str] = {}
     turned: dict[str, str] = {}
-    for turn in cell.turns:
-        key = (turn.matrix.name, turn.angle)
+    for rotation in cell.rotations:
+        key = (rotation.matrix.name, rotation.angle)
         if key not in made:
-            made[key] = f"rotation__{turn.field}"
-            scale = f"angle__{turn.field}"
-            body += [Local(scale, Kind.SCALAR, turn.angle), Cayley(made[key], turn.matrix.name, scale)]
-        turned[turn.field] = made[key]
-    return apply(NAMED, Program("rotation", cell.turned_by, tuple(body), tuple(made.values()))), turned
+            made[key] = f"rotation__{rotation.field}"
+            scale = f"angle__{rotation.field}"
+            body += [Local(scale, Kind.SCALAR, rotation.angle), Cayley(made[key], rotation.matrix.name, scale)]
+        turned[rotation.field] = made[key]
+    return apply(NAMED, Program("rotation", cell.rotation_arrays, tuple(body), tuple(made.values()))), turned

@@ -19,7 +19,7 @@ from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.vary import equation
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.preconditions import unfit
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 
 
 def check_arrays(derivation: Derivation, quotients: bool = True) -> None:
@@ -28,7 +28,7 @@ def check_arrays(derivation: Derivation, quotients: bool = True) -> None:
     step would be needed."""
     forms = [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
     entropy = [e for e in (derivation.system.entropy,) if e is not None]
-    found = heads(derivation.hamiltonian, *forms, *entropy)
+    found = learned_functions(derivation.hamiltonian, *forms, *entropy)
     names = [head.name for head in found if head.network is None]
     if names:
         raise unfit(

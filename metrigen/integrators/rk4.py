@@ -11,7 +11,7 @@ from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.base import TimeStepper
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.limits import SmallWaves
+from metrigen.physics.limits import VonNeumann
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class RK4(TimeStepper):
     def check(self, derivation: Derivation) -> None:
         """Any right-hand side."""
 
-    def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
+    def step_limit(self, analysis: VonNeumann) -> sp.Expr | None:
         """h w <= 2 sqrt(2) for an oscillation, h r <= 2.785 for a decay; not known where there are both."""
-        if waves.derivation.bracket is None:
-            return waves.decaying(sp.Rational(557, 200))
-        return waves.oscillating(2 * sp.sqrt(2)) if waves.derivation.metric is None else None
+        if analysis.derivation.bracket is None:
+            return analysis.decaying(sp.Rational(557, 200))
+        return analysis.oscillating(2 * sp.sqrt(2)) if analysis.derivation.metric is None else None
 
     def step(self, dynamics: Dynamics) -> Program:
         builder, equations = Builder(dynamics), RightHandSide.of(dynamics)

@@ -74,7 +74,7 @@ class Scan:
     @property
     def blocks(self) -> tuple[int, ...]:
         """Channels of the blocks on the diagonal of each rotation."""
-        sizes = {turn.matrix.name: turn.matrix.block or 0 for turn in self.cell.turns}
+        sizes = {rotation.matrix.name: rotation.matrix.block or 0 for rotation in self.cell.rotations}
         return tuple(sizes[s.matrix] for s in self.rotation if isinstance(s, Cayley))
 
     @property
@@ -165,7 +165,7 @@ def _prologue(cell: Cell, found: Propagator) -> Program:
     names = [a.name for a in cell.state]
     for u, row in zip(names, found.entries, strict=True):
         body += [Local(entry(u, v), Kind.CHANNEL, e) for v, e in zip(names, row, strict=True)]
-    driven = {u: e for u, e, f in zip(names, found.gaps, cell.fixed, strict=True) if f != 0 and not cell.turns}
+    driven = {u: e for u, e, f in zip(names, found.gaps, cell.fixed, strict=True) if f != 0 and not cell.rotations}
     body += [Local(gap(u), Kind.CHANNEL, e) for u, e in driven.items()]
     read = {s.name for local in body for s in local.expr.free_symbols}
     inputs = tuple(replace(a, kind=Kind.CHANNEL) for a in cell.params if a.name in read)
@@ -181,7 +181,7 @@ def _written(
     pairs = {(u, v): found.entries[i][j] for i, u in enumerate(names) for j, v in enumerate(names)}
     if found.constant:
         entries = {pair: Leaf(entry(*pair), ()) if e != 0 else e for pair, e in pairs.items()}
-        return [], entries, {u: 1 - entries[u, u] if cell.turns else Leaf(gap(u), ()) for u in names}
+        return [], entries, {u: 1 - entries[u, u] if cell.rotations else Leaf(gap(u), ()) for u in names}
     gaps = dict(zip(names, found.gaps, strict=True))
     return [Map(stores=((name, expr),)) for name, expr in found.values], pairs, gaps
 

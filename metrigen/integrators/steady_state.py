@@ -14,7 +14,7 @@ from metrigen.physics.preconditions import explicit, rows, unfit
 from metrigen.physics.zero import is_zero
 from metrigen.spec.contracts import Solver
 from metrigen.spec.domain import ANY
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 from metrigen.spec.numbers import MOST_STEPS, check_number
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _check_flow(derivation: Derivation) -> None:
         why = f"the free energy holds {auxiliary} of an elliptic constraint, and dF = 0 would be a solve inside a solve"
         raise unfit(derivation, why, "step in time with RK4 or ExplicitEuler")
     metric_form = () if derivation.metric is None else (derivation.metric.form,)
-    names = [head.name for head in heads(derivation.hamiltonian, *metric_form) if head.network is None]
+    names = [head.name for head in learned_functions(derivation.hamiltonian, *metric_form) if head.network is None]
     if names:
         raise unfit(
             derivation,

@@ -34,7 +34,7 @@ from metrigen.ir.nodes import Program
 from metrigen.physics.clock import is_timed
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.heat import friction_with_heat
-from metrigen.physics.limits import SmallWaves
+from metrigen.physics.limits import VonNeumann
 from metrigen.physics.preconditions import check_friction, check_pairs, check_quadratic, check_separable, unfit
 from metrigen.physics.report import show
 from metrigen.physics.rotation import misfit
@@ -113,9 +113,9 @@ class Strang(TimeStepper):
             check_friction(derivation, momenta)
         _check_turns(derivation)
 
-    def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
+    def step_limit(self, analysis: VonNeumann) -> sp.Expr | None:
         """h w <= 2 for every friction; not known for a composition."""
-        return waves.oscillating(sp.Integer(2)) if self.parts is None else None
+        return analysis.oscillating(sp.Integer(2)) if self.parts is None else None
 
     def kept(self, derivation: Derivation) -> str:
         if self.parts is not None:

@@ -12,7 +12,7 @@ from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.separable import Flows, check_drift_and_kick
 from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
-from metrigen.physics.limits import SmallWaves
+from metrigen.physics.limits import VonNeumann
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class SymplecticEuler(TimeStepper):
         """H = T(p) + V(q) with a canonical bracket, and no metric."""
         check_drift_and_kick(derivation)
 
-    def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
+    def step_limit(self, analysis: VonNeumann) -> sp.Expr | None:
         """h w <= 2."""
-        return waves.oscillating(sp.Integer(2))
+        return analysis.oscillating(sp.Integer(2))
 
     def step(self, dynamics: Dynamics) -> Program:
         flows = Flows.of(dynamics, dynamics.time)

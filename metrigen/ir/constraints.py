@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import sympy as sp
 
+from metrigen.ir.modes import UNKNOWN, Walls, eigenvalues, modes_of
 from metrigen.ir.nodes import Array, Kind, Map, Program, Solve, stem
 from metrigen.ir.queries import solves_in
 
@@ -32,4 +33,20 @@ def constraints_of(programs: Iterable[Program]) -> dict[Constraint, Program]:
 
 
 def constraint_key(statement: Solve) -> Constraint:
-    return statement.acting_on("unknown__"), statement.singular
+    return statement.acting_on(UNKNOWN), statement.singular
+
+
+def eigenvalues_of(constraints: Mapping[Constraint, Program]) -> dict[Constraint, Program]:
+    """The eigenvalues of those of the operators that waves diagonalise, each as a program of the same coefficients."""
+    found = {}
+    for key, program in constraints.items():
+        modes = modes_of(key[0], program.periodic)
+        if modes is not None:
+            found[key] = eigenvalues(f"{program.name}__modes", modes, program.inputs[1:])
+    return found
+
+
+def walls_of(constraints: Mapping[Constraint, Program]) -> Walls | None:
+    """How the lattice goes on for all waves that are solved with; None where there are none."""
+    found = [modes for key, p in constraints.items() if (modes := modes_of(key[0], p.periodic)) is not None]
+    return next((m.walls for m in found if not m.flat), found[0].walls if found else None)

@@ -11,6 +11,7 @@ import sympy as sp
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.evaluate import Learned, evaluate
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
+from metrigen.ir.modes import UNKNOWN, modes_of, solved
 from metrigen.ir.newton import adjoint_values, root_values
 from metrigen.ir.nodes import (
     Accumulate,
@@ -178,8 +179,18 @@ def dense(statement: Solve, env: Values, kinds: Mapping[str, Kind], shape: tuple
 
 
 def _solve(statement: Solve, env: Values, kinds: Mapping[str, Kind], periodic: bool) -> Any:
-    """By elimination; a singular A has the constants added, which are orthogonal to everything else."""
+    """By the waves that A multiplies by numbers, where there are such; else by elimination."""
     rhs = env[statement.rhs]
+    modes = modes_of(statement.acting_on(UNKNOWN), periodic)
+    if modes is not None:
+        own = {s for s in statement.operator.free_symbols if s.name in statement.coefficients}
+        given = _values(own, env, kinds, rhs.shape[2:], periodic)
+        return solved(rhs, modes, statement.singular, given)
+    return eliminated(statement, env, kinds, rhs, periodic)
+
+
+def eliminated(statement: Solve, env: Values, kinds: Mapping[str, Kind], rhs: Any, periodic: bool) -> Any:
+    """A^-1 rhs by elimination; a singular A has the constants added, which are orthogonal to everything else."""
     matrix = dense(statement, env, kinds, rhs.shape, periodic)
     flat = rhs.reshape(*rhs.shape[:2], -1)
     if not statement.singular:

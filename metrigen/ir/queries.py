@@ -8,7 +8,7 @@ from typing import TypeVar
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import STATEMENTS, Accumulate, Map, Mix, Program, Solve, Statement, Total
 from metrigen.ir.statement import unknown
-from metrigen.spec.neural import Head, heads
+from metrigen.spec.neural import Head, learned_functions
 
 _Body = TypeVar("_Body", bound=Iterable[Statement])
 
@@ -39,7 +39,7 @@ def couples_channels(*programs: Program) -> bool:
 
 def learned_in(program: Program) -> tuple[Head, ...]:
     """The learned functions that a program evaluates, by name."""
-    return heads(*(e for s in program.body for e in s.expressions))
+    return learned_functions(*(e for s in program.body for e in s.expressions))
 
 
 def solves_in(program: Program) -> tuple[Solve, ...]:

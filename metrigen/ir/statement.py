@@ -15,7 +15,7 @@ them closure, pruning, fusion and the order of everything. To add a statement:
 3. Say its value in ``ir.interpreter``, the oracle of all that follows.
 4. Reverse it in ``passes.vary`` by its transpose; one that vary alone writes needs none.
 5. Print it: ``backends.torch`` first, then ``cpu`` and ``triton``, or refuse it there by name.
-6. Say what it costs in ``package.cost``, and in ``passes.sweeps`` whether a sweep over the sites can hold it.
+6. Say what it costs in ``package.cost``, and in ``passes.partition`` whether a fusion group over the sites can hold it.
 
 Whoever meets a kind of statement that it does not know raises ``unknown(statement, where)``.
 """

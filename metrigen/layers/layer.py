@@ -11,7 +11,7 @@ import sympy as sp
 from metrigen.discretise.steady_programs import NonlinearSteady
 from metrigen.integrators.memory import Memory
 from metrigen.integrators.scan import Scan
-from metrigen.ir.constraints import Constraint, constraints_of
+from metrigen.ir.constraints import Constraint, constraints_of, eigenvalues_of
 from metrigen.ir.implicit import Equation
 from metrigen.ir.nodes import Program
 from metrigen.ir.queries import equations_in
@@ -22,7 +22,7 @@ from metrigen.programs import Evolution, Lowered, TimeStep, equation_programs
 from metrigen.spec.load import Spec
 from metrigen.spec.names import class_name
 from metrigen.spec.network import OFFSET, Offset, Weights
-from metrigen.spec.neural import Head, heads
+from metrigen.spec.neural import Head, learned_functions
 from metrigen.spec.symbols import Param, t
 
 PARTS = ("residual", "tangent", "transposed", "pullback")  # the programs of a nonlinear equation
@@ -132,18 +132,23 @@ class Layer:
     @cached_property
     def networks(self) -> tuple[Head, ...]:
         """The learned functions that the spec declares: their weights are parameters."""
-        return tuple(head for head in heads(*self.expressions) if head.network is not None)
+        return tuple(head for head in learned_functions(*self.expressions) if head.network is not None)
 
     @cached_property
     def learned(self) -> tuple[Head, ...]:
         """The learned functions that the layer evaluates by a module."""
-        return heads(*(e for program in self.programs.values() for s in program for e in s.expressions))
+        return learned_functions(*(e for program in self.programs.values() for s in program for e in s.expressions))
 
     @cached_property
     def constraints(self) -> Mapping[Constraint, Program]:
         """The operators of the elliptic constraints that the layer solves."""
         inside = [program for programs in self.solved.values() for program in programs]
         return constraints_of([*self.programs.values(), *inside])
+
+    @cached_property
+    def eigenvalues(self) -> Mapping[Constraint, Program]:
+        """Of those of the constraints that are solved by waves."""
+        return eigenvalues_of(self.constraints)
 
     @cached_property
     def equations(self) -> Mapping[Equation, str]:
@@ -188,6 +193,18 @@ class Layer:
         elif self.equations:
             found.append("solve the equation of an implicit step")
         return f"cannot {' or '.join(found)}" if found else ""
+
+    @property
+    def uncompiled(self) -> str:
+        """Why torch.compile takes no step of the reference, to follow ``backend="compile"``; empty where it does."""
+        if not self.stepping:
+            return "cannot compile a step: the layer takes none"
+        if self.learned:
+            names = ", ".join(head.name for head in self.learned)
+            return f"cannot compile a step around a module that is handed in, {names}: compile that by itself"
+        if self.equations or self.constraints:
+            return "cannot compile a step that solves an equation: its iterations look at their residual"
+        return ""
 
     @cached_property
     def operators(self) -> tuple[Operator, ...]:

@@ -47,7 +47,9 @@ class Package:
             b.name: next((why for o in self.layer.operators if (why := self.reasons[b.name, o.name])), "")
             for b in self.backends
         }
-        return {name: why for name, why in found.items() if why}
+        return {name: why for name, why in found.items() if why} | (
+            {"compile": self.layer.uncompiled} if self.layer.uncompiled else {}
+        )
 
     @property
     def insisted(self) -> tuple[str, ...]:
@@ -57,19 +59,21 @@ class Package:
     @property
     def options(self) -> tuple[str, ...]:
         """What ``backend=`` may be."""
-        return ("auto", *self.insisted, self.reference.name)
+        return ("auto", *self.insisted, self.reference.name, *([] if self.layer.uncompiled else ["compile"]))
 
     @property
     def option_doc(self) -> str:
         """What the docstring of the layer says of ``backend=``."""
         insisted = [f'"{name}"' for name in self.insisted]
+        compiled = "" if self.layer.uncompiled else ', one step of which "compile" has compiled by torch'
         if not self.used:
-            return 'backend   "auto" and "torch" are the reference: there are no kernels'
+            return f'backend   "auto" and "torch" are the reference{compiled}: there are no kernels'
         verb = "insists" if len(insisted) == 1 else "insist"
         return (
             'backend   "auto": kernels where the device has them; '
             + (f"{' and '.join(insisted)} {verb}; " if insisted else "")
             + '"torch" is the reference'
+            + compiled
         )
 
     @property

@@ -37,7 +37,7 @@ def _called(package: Package, names: list[str]) -> list[str]:
     first, (_, starts) = layer.fields[0], fields_given(layer)
     handed, numbers, driven = inputs_of(layer), floats(layer), [a.name for a in inputs_of(layer) if a.driven]
     begin = [f"moment(_span.t0, {first}).flatten()"] if timed(layer) else []
-    alone = 'self.backend not in ("auto", "torch")' if package.registers("evolve") else "False"
+    alone = 'self.backend not in ("auto", "torch", "compile")' if package.registers("evolve") else "False"
     taken = [_by_step(a, first) if a.driven else value(layer, a, first) for a in handed]
     by_step = ", ".join(f'"{n}": {n}' for n in driven)
     lines = [
@@ -105,6 +105,7 @@ def _evolved(package: Package) -> list[str]:
         ready = (*ready, "t")
     fixed = arguments_of(layer, layer.programs["step"], first, layer.fields, ready)
     by_kernels = package.registers("evolve")
+    walk = f"self._walk(reference, {first}, _graph)"  # the steps of the reference, compiled where that is asked for
     return [
         *lines,
         "    _fixed = (",
@@ -112,7 +113,7 @@ def _evolved(package: Package) -> list[str]:
         "    )",
         f"    _state = {tuple_text(layer.fields)}",
         *([f"    if {_by_reference(layer)}:"] if by_kernels else []),
-        f"    {'    ' * by_kernels}return by_steps(partial(reference.evolve, _graph), _state, _fixed, _span{places})",
+        f"    {'    ' * by_kernels}return by_steps({walk}, _state, _fixed, _span{places})",
         *(
             [f"    self._insist({first})", "    return by_operators(Bound(operators, _graph), _state, _fixed, _span)"]
             if by_kernels

@@ -57,7 +57,7 @@ def _methods(layer: Layer) -> list[str]:
         token_keywords=", ".join(f"{n}={n}" for n in scan.tokens),
         parameters=parameters(layer),
         channelwise=scan.channelwise,
-        matrices=frozenset(turn.matrix.name for turn in scan.cell.turns),
+        matrices=frozenset(rotation.matrix.name for rotation in scan.cell.rotations),
         rotation=tuple(a.name for a in scan.rotation.inputs),
         coupled=bool(scan.rotations),
         number_step=_number(layer),

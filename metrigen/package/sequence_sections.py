@@ -50,11 +50,14 @@ def _token(scan: Scan) -> str:
             "overdamped (z < 0) tokens."
         )
     once = " The tokens do not change it: it is made once from the parameters." if found.constant else ""
-    if cell.turns:
+    if cell.rotations:
         once += (
             " Then the channels of a field turn about the same point, x <- f + R E (x - f), R = (1 - s B)^-1 (1 + s B)"
             ": "
-            + ", ".join(f"{turn.field} by {turn.matrix.name} with s = {_plain(turn.angle)}" for turn in cell.turns)
+            + ", ".join(
+                f"{rotation.field} by {rotation.matrix.name} with s = {_plain(rotation.angle)}"
+                for rotation in cell.rotations
+            )
             + ". R is orthogonal and made once from the parameters. The order matters where the channels of a block "
             "differ in E: each part is exact, the product is of first order in h."
         )
@@ -110,8 +113,8 @@ def _cost(scan: Scan) -> str:
     counts = ", ".join(f"`{name}` {operations(program)}" for name, program in programs.items())
     n = len(scan.fields)
     turned, twice = "", "" if scan.rotations else "; in chunks a GPU reads the inputs twice"
-    if scan.cell.turns:
-        each = ", ".join(f"{2 * (turn.matrix.block or 1)} for {turn.field}" for turn in scan.cell.turns)
+    if scan.cell.rotations:
+        each = ", ".join(f"{2 * (rotation.matrix.block or 1)} for {rotation.field}" for rotation in scan.cell.rotations)
         turned = f" The rotation of a block adds {each} in `step`, and twice that in `step_adjoint`."
     return (
         f"A state element is the {n} field{'s' * (n > 1)} of one channel at one token, {4 * n} bytes. Every array is "

@@ -16,7 +16,7 @@ _MINIMUM = (
 
 def solve_sections(package: Package) -> list[tuple[str, str]]:
     """What DERIVATION.md says of the solves."""
-    return [*_elliptic(package.layer), *_implicit(package)]
+    return [*_elliptic(package), *_implicit(package)]
 
 
 def _implicit(package: Package) -> list[tuple[str, str]]:
@@ -38,7 +38,8 @@ def _implicit(package: Package) -> list[tuple[str, str]]:
     return [("Implicit step", text + (package.remarks or "The layer runs the torch reference throughout."))]
 
 
-def _elliptic(layer: Layer) -> list[tuple[str, str]]:
+def _elliptic(package: Package) -> list[tuple[str, str]]:
+    layer = package.layer
     if not layer.constraints:
         return []
     names = ", ".join(f"`{name}`" for name in _auxiliary(layer))
@@ -46,11 +47,10 @@ def _elliptic(layer: Layer) -> list[tuple[str, str]]:
     singular = [f"`{psi.func.__name__}`" for psi, equation in equations.items() if equation.singular]
     text = (
         f"Auxiliary fields: {names}. Their constraints are discretised in the weak form, so the matrix A of each is "
-        "symmetric, and solved wherever the field is read, at every stage of a step: conjugate gradient from zero, to "
-        "a residual of 1e-12 of the right side r in float64, 1e-6 in float32, or to the end of the precision. The "
+        f"symmetric, and solved wherever the field is read, at every stage of a step: {_ways(layer)}. The "
         "energy is varied with the solution put in, dH/dz = E_z(h) + (dr/dz)^T A^-1 E_psi(h): what the bracket keeps "
-        "on the lattice is kept to that tolerance. Gradients are those of the solution, not of the iterations, with "
-        "one more solve by the same A for every solve. The layer runs the torch reference throughout."
+        "on the lattice is kept to that accuracy. Gradients are those of the solution, with one more solve by the same "
+        f"A for every solve. {package.remarks or 'The layer runs the torch reference throughout.'}"
     )
     if singular:
         text += (
@@ -58,6 +58,22 @@ def _elliptic(layer: Layer) -> list[tuple[str, str]]:
             "the right side is dropped, and the solution has zero mean, in every channel."
         )
     return [("Elliptic constraints", text)]
+
+
+def _ways(layer: Layer) -> str:
+    """How the constraints are solved."""
+    waves, rest = bool(layer.eigenvalues), len(layer.eigenvalues) < len(layer.constraints)
+    direct = (
+        "directly, to rounding, by the waves that the emitted stencil multiplies by a number each, found by fast "
+        "Fourier transforms"
+    )
+    iterated = (
+        "by conjugate gradient from zero, to a residual of 1e-12 of the right side r in float64, 1e-6 in float32, or "
+        "to the end of the precision"
+    )
+    if waves and rest:
+        return f"{direct}, where there are such waves, else {iterated}"
+    return direct if waves else iterated
 
 
 def _auxiliary(layer: Layer) -> list[str]:

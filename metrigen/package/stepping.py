@@ -20,6 +20,7 @@ from metrigen.package.call_docs import steps_doc, written
 from metrigen.package.implicit import implicit_steps
 from metrigen.package.settings import field_signature
 
+_WALK = "self._walk(reference, state[0])"  # the steps of the reference, compiled where that is asked for
 _COEFFICIENT = re.compile(r"as_dtype\((?P<name>self\.\w+), (?P<dtype>[\w.]+)\)")
 
 
@@ -38,12 +39,12 @@ def forward_steps(package: Package) -> list[str]:
     driven = ", reference.DRIVEN" if layer.lowered.driven else ""
     if not package.registers("evolve"):
         step = neural.bound("step", layer.programs["step"])
-        evolve = "reference.evolve" if step == "reference.step" else f"partial(reference.evolve, step={step})"
+        evolve = _WALK if step == "reference.step" else f"partial(reference.evolve, step={step})"
         return [*lines, f"    return by_steps({evolve}, state, fixed, _span{driven})", "", *_fixed(layer)]
     return [
         *lines,
         f"    if {by_reference(layer)}:",
-        f"        return by_steps(reference.evolve, state, fixed, _span{driven})",
+        f"        return by_steps({_WALK}, state, fixed, _span{driven})",
         "    self._insist(state[0])",
         "    return by_operators(operators, state, fixed, _span)",
         "",
@@ -71,7 +72,7 @@ def forward_readout(layer: Layer, found: Joint) -> list[str]:
         *_private(layer, "_evolved_readout"),
         f"    others = {_beside(read)}",
         f"    if {by_reference(layer)}:",
-        "        return reference.evolve_readout(state, fixed, others, _span.taken)",
+        f"        return reference.evolve_readout(state, fixed, others, _span.taken, {_WALK})",
         "    self._insist(state[0])",
         f"    return operators.evolve_readout({passed})",
         "",
@@ -90,7 +91,7 @@ def rollout_readout(layer: Layer, found: Joint) -> list[str]:
         "    if not _span.taken:",
         f"        return unread(state, {found.components})",
         f"    if {by_reference(layer)}:",
-        "        return by_readings(reference.evolve, reference.evolve_readout, state, fixed, others, _span"
+        f"        return by_readings({_WALK}, reference.evolve_readout, state, fixed, others, _span"
         f"{', reference.DRIVEN' * bool(layer.lowered.driven)})",
         "    self._insist(state[0])",
         f"    return frames_first(operators.rollout_readout({passed}))",

@@ -2,10 +2,11 @@
 
     d (pi - dt/2 (m2 phi + c2 (2 phi - left - right)))  ->  d pi - k0 phi - k1 (2 phi - left - right)
 
-k0 and k1 depend on parameters alone, so a sweep that goes channel by channel computes them once a channel. Terms with
-one coefficient share a product, the others are nested as by Horner. Differences stay whole: they vanish exactly where
-a field is constant, which sums of rounded coefficients would not. A statement is left as it is where this would not
-save operations at a site, or where it is no polynomial. Invariant: the value of every store and sum, to rounding.
+k0 and k1 depend on parameters alone, so a fusion group that goes channel by channel computes them once a channel.
+Terms with one coefficient share a product, the others are nested as by Horner. Differences stay whole: they vanish
+exactly where a field is constant, which sums of rounded coefficients would not. A statement is left as it is where
+this would not save operations at a site, or where it is no polynomial. Invariant: the value of every store and sum, to
+rounding.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import sympy as sp
 
 from metrigen.ir.nodes import Inside, Kind, Leaf, Map
 from metrigen.passes.cse import ordered
+from metrigen.passes.partition import FusionGroup, Partition
 from metrigen.passes.prune import prune_lets
-from metrigen.passes.sweeps import Cut, Sweep
 
 Values = dict[sp.Symbol, sp.Expr]
 Terms = dict[sp.Expr, sp.Expr]  # product of values -> its coefficient
@@ -27,15 +28,15 @@ Terms = dict[sp.Expr, sp.Expr]  # product of values -> its coefficient
 TERMS, HIGHEST = 40, 6  # of a polynomial that is tried: how many, and what power of a value
 
 
-def collect_coefficients(cut: Cut, kinds: Mapping[str, Kind]) -> Cut:
-    """The cut with the coefficients of its sweeps without channel maps collected."""
+def collect_coefficients(partition: Partition, kinds: Mapping[str, Kind]) -> Partition:
+    """The cut with the coefficients of its fusion groups without channel maps collected."""
     parts = tuple(
         replace(part, statements=(_collect(part.statements[0], kinds),))
-        if isinstance(part, Sweep) and not part.staged and isinstance(part.statements[0], Map)
+        if isinstance(part, FusionGroup) and not part.staged and isinstance(part.statements[0], Map)
         else part
-        for part in cut.parts
+        for part in partition.parts
     )
-    return replace(cut, parts=parts)
+    return replace(partition, parts=parts)
 
 
 def _collect(statement: Map, kinds: Mapping[str, Kind]) -> Map:

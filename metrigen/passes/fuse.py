@@ -32,12 +32,12 @@ def fuse(program: Program) -> Program:
 
 def _place(statement: Map, groups: list[Statement], home: dict[str, int]) -> int | None:
     earliest = 0
-    near = _read_at_neighbours(statement)
+    neighbours = _read_at_neighbours(statement)
     for name in statement.reads:
         at = home.get(name)
         if at is None:
             continue
-        ready = at + 1 if name in near or not isinstance(groups[at], Map) else at
+        ready = at + 1 if name in neighbours or not isinstance(groups[at], Map) else at
         maker = groups[at]
         if isinstance(maker, Map) and any(name == s for s, _, _ in maker.sums):
             ready = at + 1

@@ -30,9 +30,9 @@ _LEAST = sp.Rational(1, 2**126)  # the least normal number of float32: what is d
 
 def network_arrays(program: Program) -> tuple[Array, ...]:
     """The weights and offsets of the networks that a program calls for, by name."""
-    heads = {f.head.function for s in program for e in s.expressions for f in e.atoms(learned) if f.head.network}
+    functions = {f.head.function for s in program for e in s.expressions for f in e.atoms(learned) if f.head.network}
     found: list[Array] = []
-    for head in sorted(heads, key=lambda h: h.name):
+    for head in sorted(functions, key=lambda h: h.name):
         found += head_arrays(head)
     for s in program:
         if isinstance(s, Root):

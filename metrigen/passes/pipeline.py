@@ -15,10 +15,11 @@ What is printed goes through KERNELS, or TOKEN for a sequence. In readouts and d
 before common subexpressions are found, and contents and masks taken out before that, as each sees what the last made.
 
 The CPU takes what is built another way: AT_A_POINT where the one site is a point; ``rotate`` turns the loop over the
-steps, ``vary`` reverses its parts, and each goes through OWNED and KERNELS; ``cut`` makes sweeps of it, on which run
-SWEPT and, where coefficients are those of a channel, ``collect_coefficients``. What else a backend does to a program it
-does last: ``backends.edge_products.edge_sums`` on a graph, ``backends.triton_plane.inlined`` in Triton,
-``backends.walk.walk_of`` for a token of coupled channels. Passes prune for themselves what they leave behind.
+steps, ``vary`` reverses its parts, and each goes through OWNED and KERNELS; ``partition`` makes fusion groups of it,
+on which run SWEPT and, where coefficients are those of a channel, ``collect_coefficients``. What else a backend does
+to a program it does last: ``backends.edge_products.edge_sums`` on a graph, ``backends.triton_plane.inlined`` in
+Triton, ``backends.walk.sequential_scan`` for a token of coupled channels. Passes prune for themselves what they leave
+behind.
 
 ``METRIGEN_VERIFY=1``, which the tests set, verifies the program between any two passes.
 """
@@ -40,13 +41,13 @@ from metrigen.passes.fuse import fuse
 from metrigen.passes.gather import gather_sums
 from metrigen.passes.masks import name_masked
 from metrigen.passes.name import name_quantities, name_stores
+from metrigen.passes.partition import Partition
 from metrigen.passes.points import at_a_point
 from metrigen.passes.prune import prune, read_only
 from metrigen.passes.rotate import own_outputs
 from metrigen.passes.share import share_functions
 from metrigen.passes.sink import sink_sums
 from metrigen.passes.solves import share_solves
-from metrigen.passes.sweeps import Cut
 
 Passes = tuple[Callable[[Program], Program], ...]
 
@@ -69,7 +70,7 @@ KERNELS: Passes = (*FUSED, *SHARED)
 TOKEN: Passes = (*KERNELS, prune)
 AT_A_POINT: Passes = (at_a_point,)
 OWNED: Passes = (own_outputs, *BUILT)
-SWEPT: tuple[Callable[[Cut], Cut], ...] = (sink_sums, share_functions)
+SWEPT: tuple[Callable[[Partition], Partition], ...] = (sink_sums, share_functions)
 
 PASSES: Passes = tuple(dict.fromkeys((*STEP, *VALUES, *SPLIT, *TOKEN, *READ, *AT_A_POINT, *OWNED)))  # each of them once
 
@@ -89,8 +90,8 @@ def apply(passes: Sequence[Callable[[Program], Program]], program: Program) -> P
     return program
 
 
-def sweep(parts: Cut) -> Cut:
-    """The sweeps after SWEPT."""
+def optimised_groups(parts: Partition) -> Partition:
+    """The fusion groups after SWEPT."""
     for run in SWEPT:
         with faults(passed=run.__name__):
             parts = run(parts)

@@ -1,4 +1,4 @@
-"""K steps as one sweep a step: turn the loop so that a step's last and the next one's first kernel meet.
+"""K steps as one pass a step: turn the loop so that a step's last and the next one's first kernel meet.
 
 A splitting method begins with a pointwise part (a drift) whose result the next part reads at neighbours. Written as
 
@@ -16,8 +16,8 @@ import sympy as sp
 
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program, Statement
 from metrigen.ir.queries import known
+from metrigen.passes.partition import neighbour_reads
 from metrigen.passes.prune import prune
-from metrigen.passes.sweeps import near_reads
 
 AHEAD = "__ahead"
 
@@ -72,8 +72,8 @@ def _early(body: Program, state: set[str], driven: set[str]) -> tuple[Statement,
         found = {leaf for e in s.expressions for leaf in e.atoms(Leaf)}
         if all(not any(leaf.offset) and (leaf.array in state or leaf.array in pointwise) for leaf in found):
             pointwise.update((name, s) for name, _ in s.stores)
-    near = near_reads(body.body)
-    wanted = [n for n in pointwise if n in near and n not in body.outputs]
+    neighbours = neighbour_reads(body.body)
+    wanted = [n for n in pointwise if n in neighbours and n not in body.outputs]
     chosen: list[Statement] = []
     while wanted:
         statement = pointwise[wanted.pop()]
@@ -85,7 +85,7 @@ def _early(body: Program, state: set[str], driven: set[str]) -> tuple[Statement,
 
 def own_outputs(body: Program) -> Program:
     """Every output is defined in the body, is a name of its own and is read by nobody at a neighbour."""
-    shared = {a.name for a in body.inputs} | near_reads(body.body)
+    shared = {a.name for a in body.inputs} | neighbour_reads(body.body)
     kinds = body.kinds()
     outputs: list[str] = []
     copies: list[Map] = []

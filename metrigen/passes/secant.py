@@ -18,7 +18,7 @@ from metrigen.ir.statement import unknown
 from metrigen.passes.prune import prune
 from metrigen.passes.quotients import BEGIN, END, MIDDLE, Quotients, at
 from metrigen.passes.solves import share_solves
-from metrigen.passes.vary import Sweep, bar
+from metrigen.passes.vary import Reversal, bar
 
 _PLACES = (BEGIN, END, MIDDLE)
 
@@ -27,9 +27,9 @@ def secant(program: Program, wrt: Sequence[str], rank: int, part: str) -> Progra
     """Outputs ``bar(x)`` for x in ``wrt``, g between ``at(x, "begin")`` and ``at(x, "end")``, the inputs that stand for
     x; ``at(x, "middle")`` is their mean. Raises SpecError where a function has no quotient."""
     quotients = followed(program, wrt, part)
-    sweep = _Secants(program, rank, quotients)
+    reversal = _Secants(program, rank, quotients)
     for statement in reversed(program.body):
-        sweep.reverse(statement)
+        reversal.reverse(statement)
     ends: list[Statement] = []
     for statement in program.body:
         defined = {name for name, _ in statement.defines}
@@ -39,7 +39,7 @@ def secant(program: Program, wrt: Sequence[str], rank: int, part: str) -> Progra
     for array in program.inputs:
         copies = [replace(array, name=at(array.name, place)) for place in _PLACES]
         inputs += copies if array.name in wrt else [array]
-    body = (*ends, *sweep.statements, *sweep.finish(wrt))
+    body = (*ends, *reversal.statements, *reversal.finish(wrt))
     outputs = tuple(bar(x) for x in wrt)
     return share_solves(prune(Program(f"{program.name}_secant", tuple(inputs), body, outputs, program.periodic)))
 
@@ -69,8 +69,8 @@ def followed(program: Program, wrt: Sequence[str], part: str) -> Quotients:
     return rules
 
 
-class _Secants(Sweep):
-    """The reverse sweep with quotients, for the state alone."""
+class _Secants(Reversal):
+    """The reverse pass with quotients, for the state alone."""
 
     def __init__(self, program: Program, rank: int, quotients: Quotients) -> None:
         super().__init__(program, rank, sp.S.One, frozenset())

@@ -1,5 +1,5 @@
-"""Evaluate a function once at a site: where the channels of a site meet, what one stage of a sweep has stored is read
-by the stages behind it instead of being evaluated again.
+"""Evaluate a function once at a site: where the channels of a site meet, what one stage of a fusion group has stored
+is read by the stages behind it instead of being evaluated again.
 
     h = cos(theta); s = total(h); f = s * cos(theta)    ->    h = cos(theta); s = total(h); f = s * h
 
@@ -13,27 +13,27 @@ from dataclasses import replace
 import sympy as sp
 
 from metrigen.ir.nodes import Leaf, Map
+from metrigen.passes.partition import FusionGroup, Partition
 from metrigen.passes.prune import prune_lets
-from metrigen.passes.sweeps import Cut, Sweep
 
 Known = dict[tuple[type[sp.Basic], str], str]  # function and array at the site itself -> the array that holds its value
 
 
-def share_functions(cut: Cut) -> Cut:
-    """The cut, its sweeps of several stages without functions that an earlier stage has evaluated."""
-    parts = tuple(_shared(part) if isinstance(part, Sweep) and part.staged else part for part in cut.parts)
-    return replace(cut, parts=parts)
+def share_functions(partition: Partition) -> Partition:
+    """The cut, its fusion groups of several stages without functions that an earlier stage has evaluated."""
+    parts = tuple(_shared(part) if isinstance(part, FusionGroup) and part.staged else part for part in partition.parts)
+    return replace(partition, parts=parts)
 
 
-def _shared(sweep: Sweep) -> Sweep:
+def _shared(fusion: FusionGroup) -> FusionGroup:
     known: Known = {}
     statements = []
-    for statement in sweep.statements:
+    for statement in fusion.statements:
         if isinstance(statement, Map):
             statement = _with_known(statement, known)
             known |= _stored(statement)
         statements.append(statement)
-    return replace(sweep, statements=tuple(statements))
+    return replace(fusion, statements=tuple(statements))
 
 
 def _stored(statement: Map) -> Known:

@@ -1,9 +1,9 @@
-"""Take sums over the sites to where they cost least: out of the sweeps that hold all coupled channels of a site.
+"""Take sums over the sites to where they cost least: out of the fusion groups that hold all coupled channels of a site.
 
-Such a sweep has a sum for each of its channels, too many for registers, and reads and writes them at every vector of
-sites. A sweep without channel maps goes channel by channel and needs one. So a sum that reads nothing but what a later
-sweep of that kind reads anyway is made there; one that stays is made by the last statement of its sweep that adds to
-the same parameter. Invariant: what is summed into every parameter.
+Such a fusion group has a sum for each of its channels, too many for registers, and reads and writes them at every
+vector of sites. A fusion group without channel maps goes channel by channel and needs one. So a sum that reads nothing
+but what a later fusion group of that kind reads anyway is made there; one that stays is made by the last statement of
+its fusion group that adds to the same parameter. Invariant: what is summed into every parameter.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import replace
 import sympy as sp
 
 from metrigen.ir.nodes import Kind, Leaf, Map, Mix, Total
+from metrigen.passes.partition import Alone, FusionGroup, Partition, Sited
 from metrigen.passes.prune import prune_lets
-from metrigen.passes.sweeps import Alone, Cut, Sited, Sweep
 
 Sum = tuple[str, Kind, sp.Expr]
 
 
-def sink_sums(cut: Cut) -> Cut:
+def sink_sums(partition: Partition) -> Partition:
     """The cut with its sums sunk."""
-    owner = {term: total.out for total in cut.totals for term in total.terms}
-    parts = list(cut.parts)
+    owner = {term: total.out for total in partition.totals for term in total.terms}
+    parts = list(partition.parts)
     for i, part in enumerate(parts):
-        if not (isinstance(part, Sweep) and part.staged):
+        if not (isinstance(part, FusionGroup) and part.staged):
             continue
         statements = list(part.statements)
         for k, statement in enumerate(statements):
@@ -33,11 +33,11 @@ def sink_sums(cut: Cut) -> Cut:
                 continue
             for total in statement.sums:
                 moved = _written_out(statement, total)
-                later = _later_sweep(parts, i, moved)
+                later = _later_fusion(parts, i, moved)
                 sibling = _sibling(part, k, moved, owner)
                 if later is not None:
                     target = parts[later]
-                    assert isinstance(target, Sweep)
+                    assert isinstance(target, FusionGroup)
                     parts[later] = replace(target, statements=(_with(target.statements[0], moved, owner),))
                 elif sibling is not None:
                     statements[sibling] = _with(statements[sibling], moved, owner)
@@ -45,7 +45,7 @@ def sink_sums(cut: Cut) -> Cut:
                     continue
                 statements[k] = _without(statements[k], total)
         parts[i] = replace(part, statements=tuple(s for s in statements if s.defines))
-    return replace(cut, parts=tuple(parts))
+    return replace(partition, parts=tuple(parts))
 
 
 def _written_out(statement: Map, total: Sum) -> Sum:
@@ -58,20 +58,20 @@ def _written_out(statement: Map, total: Sum) -> Sum:
     return name, kind, expr
 
 
-def _later_sweep(parts: list[Sweep | Alone], at: int, total: Sum) -> int | None:
-    """The first sweep behind ``at`` that goes channel by channel and reads all that the sum reads."""
+def _later_fusion(parts: list[FusionGroup | Alone], at: int, total: Sum) -> int | None:
+    """The first fusion group behind ``at`` that goes channel by channel and reads all that the sum reads."""
     for j in range(at + 1, len(parts)):
         part = parts[j]
-        if isinstance(part, Sweep) and not part.staged and _reads(total) <= set(part.statements[0].reads):
+        if isinstance(part, FusionGroup) and not part.staged and _reads(total) <= set(part.statements[0].reads):
             return j
     return None
 
 
-def _sibling(sweep: Sweep, at: int, total: Sum, owner: Mapping[str, str]) -> int | None:
+def _sibling(fusion: FusionGroup, at: int, total: Sum, owner: Mapping[str, str]) -> int | None:
     """The last statement behind ``at`` that adds to the same parameter; what the sum reads is held there already."""
-    mapped = {s.out for s in sweep.statements if isinstance(s, (Mix, Total))}
-    for k in range(len(sweep.statements) - 1, at, -1):
-        other = sweep.statements[k]
+    mapped = {s.out for s in fusion.statements if isinstance(s, (Mix, Total))}
+    for k in range(len(fusion.statements) - 1, at, -1):
+        other = fusion.statements[k]
         if isinstance(other, Map) and owner.get(total[0]) in {owner.get(name) for name, _, _ in other.sums}:
             return k if _reads(total) <= mapped | set(other.reads) else None
     return None

@@ -70,11 +70,11 @@ def vary(
     With ``seed`` (a number) each output is seeded with it on the whole of Z^rank, as for a functional; otherwise each
     output y has a cotangent input ``bar(y)``. Primal statements are kept where the reverse reads their values.
     """
-    sweep = Sweep(program, rank, seed, frozenset(constants))
+    reversal = Reversal(program, rank, seed, frozenset(constants))
     for statement in reversed(program.body):
-        sweep.reverse(statement)
-    body = (*program.body, *sweep.statements, *sweep.finish(wrt))
-    cotangents = () if seed is not None else sweep.cotangents
+        reversal.reverse(statement)
+    body = (*program.body, *reversal.statements, *reversal.finish(wrt))
+    cotangents = () if seed is not None else reversal.cotangents
     inputs = (*program.inputs, *cotangents)
     return prune(Program(f"{program.name}_adjoint", inputs, body, tuple(bar(x) for x in wrt), program.periodic))
 
@@ -97,8 +97,8 @@ def equation(residual: Program, unknowns: int, coupled: bool, rank: int) -> Equa
     )  # fmt: skip
 
 
-class Sweep:
-    """State of one reverse sweep: what has flowed into each array so far, and the statements written."""
+class Reversal:
+    """State of one reverse pass: what has flowed into each array so far, and the statements written."""
 
     def __init__(self, program: Program, rank: int, seed: sp.Expr | None, constants: frozenset[str]) -> None:
         self.program, self.kinds, self.origin = program, program.kinds(), (0,) * rank

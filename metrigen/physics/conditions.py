@@ -70,7 +70,7 @@ class Conditions:
         if len(point) > _MOST_SYMBOLS:
             return least, point
         for _ in range(_ROUNDS):
-            moves = [within({**point, s: v}) for s in point for v in _near(s, point[s])]
+            moves = [within({**point, s: v}) for s in point for v in _nearby(s, point[s])]
             tried = [(value, move) for move in moves if (value := self.least(move)) is not None]
             best, move = max(tried, key=lambda pair: pair[0], default=(least, point))
             if best <= least:
@@ -92,7 +92,7 @@ def within(point: Point) -> Point:
     return {s: bounds[s] / 2 if s in bounds and v >= bounds[s] else v for s, v in point.items()}
 
 
-def _near(symbol: sp.Symbol, value: sp.Expr) -> list[sp.Expr]:
+def _nearby(symbol: sp.Symbol, value: sp.Expr) -> list[sp.Expr]:
     """Values to move to that respect the declared sign of a symbol."""
     moved = [value * sp.Float(f, DIGITS) for f in _FACTORS] + [value + sp.Float(s, DIGITS) for s in _STEPS]
     below = symbol.is_nonnegative
@@ -118,8 +118,8 @@ def met_at(exprs: Sequence[sp.Expr]) -> str | None:
         point = Conditions.of(exprs).state()
     except TooLarge:
         return None
-    return "" if point is None else told(point)
+    return "" if point is None else point_text(point)
 
 
-def told(point: Point, most: int = 6) -> str:
+def point_text(point: Point, most: int = 6) -> str:
     return ", ".join(f"{label(s)}={float(v):.4g}" for s, v in list(point.items())[:most])

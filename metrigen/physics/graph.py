@@ -40,7 +40,7 @@ from metrigen.physics.vocabulary import check_names, hamiltonian_fields, lagrang
 from metrigen.physics.zero import every
 from metrigen.spec.domain import ANY, Graph
 from metrigen.spec.edges import average, codifference, difference, share
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 from metrigen.spec.readout import StressEnergy
 from metrigen.spec.symbols import t
 from metrigen.spec.system import System
@@ -130,7 +130,7 @@ def _refuse(system: System) -> None:
 
 
 def _refuse_learned(part: str, expr: sp.Expr) -> None:
-    if heads(expr):
+    if learned_functions(expr):
         raise SpecError(
             f"{part}= holds a learned function, which is not derived on a graph",
             part=part,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from metrigen.physics.derivation import Law
 from metrigen.physics.state import State
-from metrigen.spec.neural import Head, heads, learned
+from metrigen.spec.neural import Head, learned, learned_functions
 
 NAME = "learned_function"
 _HOW = "taken for granted of the module that is given; what a law needs beyond it, it states"
@@ -27,7 +27,7 @@ def learned_law(state: State) -> tuple[Law, ...]:
 def learned_in(state: State) -> tuple[Head, ...]:
     """The learned functions of energy, entropy and brackets."""
     forms = [form.density for form in (state.bracket, state.metric) if form is not None]
-    return heads(state.hamiltonian, *forms, *(() if state.entropy is None else (state.entropy,)))
+    return learned_functions(state.hamiltonian, *forms, *(() if state.entropy is None else (state.entropy,)))
 
 
 def _assumed(state: State, head: Head) -> str:

@@ -63,11 +63,11 @@ def _limit(derivation: Derivation, at: Taken) -> sp.Expr | None:
         return None
     if depth(derivation.hamiltonian) > _DEEPEST:
         return None
-    return method.step_limit(SmallWaves(derivation, at))
+    return method.step_limit(VonNeumann(derivation, at))
 
 
 @dataclass(frozen=True)
-class SmallWaves:
+class VonNeumann:
     """The fastest small wave of a derivation, from which a method says how long a step may be.
 
     at   what a slope of an energy is taken to be: where the fields vanish, or bounded within an amplitude

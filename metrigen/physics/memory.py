@@ -23,7 +23,7 @@ from metrigen.physics.report import show, violation
 from metrigen.physics.signs import Sign, condition, sign_of
 from metrigen.physics.state import State, build_state, equations
 from metrigen.spec.contract import contract
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 from metrigen.spec.symbols import Param
 from metrigen.spec.system import System
 
@@ -92,7 +92,7 @@ def _check_parts(system: System) -> None:
                     s.name,
                 )
     densities = [e for e in (system.hamiltonian, system.entropy) if e is not None]
-    if any(heads(e) for e in densities):
+    if any(learned_functions(e) for e in densities):
         raise refused(
             "a memory with a learned function has no emitted form",
             "the kernels of a scan call no module",

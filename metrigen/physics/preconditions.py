@@ -18,7 +18,7 @@ from metrigen.physics.work_budget import expand
 from metrigen.physics.zero import is_zero
 from metrigen.spec.contracts import Method
 from metrigen.spec.domain import ANY
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 from metrigen.spec.symbols import Param, mix, t, total
 
 Pair = tuple[AppliedUndef, AppliedUndef]
@@ -198,7 +198,7 @@ def pointwise_stiffness(potential: sp.Expr, q: AppliedUndef) -> sp.Expr:
 def everywhere(value: sp.Expr) -> bool:
     """Whether a value is the same at every site and state: made of numbers and of parameters per scalar or channel. One
     a sample is an array of sites to a layer."""
-    if value.has(AppliedUndef, sp.Derivative, mix, total) or heads(value):
+    if value.has(AppliedUndef, sp.Derivative, mix, total) or learned_functions(value):
         return False
     return all(s != t and (s.per not in ("site", "sample") and not s.is_matrix if isinstance(s, Param) else True)
                for s in value.free_symbols)  # fmt: skip

@@ -22,7 +22,7 @@ from metrigen.physics.report import show
 from metrigen.physics.variation import euler, euler_jets
 from metrigen.physics.work_budget import expand
 from metrigen.physics.zero import is_zero
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 from metrigen.spec.symbols import Param, mix, transposed
 
 Pair = tuple[AppliedUndef, AppliedUndef]
@@ -113,6 +113,8 @@ def _of_a_plane(derivation: Derivation, u: AppliedUndef, term: sp.Expr, momenta:
             continue
         held = jets_of(rate)
         local = not any(j.order for j in held) and not has_unevaluated(rate) and not channels.has_maps(rate)
-        free = not jets_of(rate, *momenta, *derivation.bracket.right, *derivation.constraints) and not heads(rate)
+        free = not jets_of(
+            rate, *momenta, *derivation.bracket.right, *derivation.constraints
+        ) and not learned_functions(rate)
         return local and free and is_zero(term - rate * jet(right[v]))
     return False

@@ -13,7 +13,7 @@ from metrigen.spec.density import check_evaluated
 from metrigen.spec.domain import EDGE, Index
 from metrigen.spec.functional import Functional
 from metrigen.spec.names import check_name, class_name
-from metrigen.spec.neural import Head, heads
+from metrigen.spec.neural import Head, learned_functions
 from metrigen.spec.symbols import InputFunction, Param, momentum, t
 from metrigen.spec.system import System
 
@@ -240,7 +240,7 @@ def check_names(
                     fix='per="site" on a lattice; Graph() has edges',
                     see="graph-parts",
                 )
-        for head in heads(expr):
+        for head in learned_functions(expr):
             claim(head.name, head)
     _check_made(system, owner)
     step = system.dt

@@ -15,7 +15,7 @@ import sympy as sp
 from metrigen.errors import StructureError
 from metrigen.physics import channels, steady
 from metrigen.physics.clock import is_timed
-from metrigen.physics.conditions import Conditions, conditional, told, within
+from metrigen.physics.conditions import Conditions, conditional, point_text, within
 from metrigen.physics.derivation import Law
 from metrigen.physics.growth import Linearised, Trial, operations, too_large
 from metrigen.physics.jets import Jet, jets_of, label
@@ -27,7 +27,7 @@ from metrigen.physics.size import TooLarge
 from metrigen.physics.state import State
 from metrigen.physics.work_budget import LAW, limited
 from metrigen.physics.zero import Point, random_point
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 
 NAME = "well_posed"
 _SEEDS = (0, 2, 4, 1, 3, 5)
@@ -128,7 +128,7 @@ class _Trials:
 
 
 def _said(point: Point, trial: Trial) -> str:
-    where = told(point)
+    where = point_text(point)
     return f"{where}: {trial.text}" if where else trial.text
 
 
@@ -164,13 +164,15 @@ def _verdict(how: str, found: _Trials, free: tuple[str, Point] | None, metric: L
     """The law where some state that counts is calm, or none that counts was found."""
     if free is not None:
         where, point = free
-        return Law(NAME, "conditional", how, f"no growth found where {where}", found.worst, holds_at=told(point))
+        return Law(NAME, "conditional", how, f"no growth found where {where}", found.worst, holds_at=point_text(point))
     if found.growing:
         return Law(NAME, "conditional", how, f"not at every state: {found.worst}", found.worst,
-                   holds_at=told(found.calm[0]))  # fmt: skip
+                   holds_at=point_text(found.calm[0]))  # fmt: skip
     if found.outside_growing and found.calm:
         where = f"where {metric.detail}" if metric is not None and metric.detail else "where the energy is real"
-        return Law(NAME, "conditional", how, f"no growth found {where}", found.worst, holds_at=told(found.calm[0]))
+        return Law(
+            NAME, "conditional", how, f"no growth found {where}", found.worst, holds_at=point_text(found.calm[0])
+        )
     if found.outside_growing:
         return Law(NAME, "sampled", how, "no state was found at which the metric is positive", found.worst)
     states = len(found.calm) + found.outside_calm
@@ -254,7 +256,7 @@ def _curvatures(point: Point) -> Iterator[list[LearnedValue]]:
 
 def _granted(rates: Sequence[sp.Expr]) -> str:
     """The conditions that the states tried were granted."""
-    convex = [head.name for head in heads(*rates) if head.convex]
+    convex = [head.name for head in learned_functions(*rates) if head.convex]
     return "".join(f", with {name} convex as declared" for name in convex)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metrigen.integrators.memory import Memory
     from metrigen.integrators.scan import Scan
     from metrigen.physics.derivation import Derivation
-    from metrigen.physics.limits import SmallWaves
+    from metrigen.physics.limits import VonNeumann
 
 
 class Method(ABC):
@@ -66,7 +66,7 @@ class Method(ABC):
         """``check`` on a ``Sequence``: a token takes the exact step of linear dynamics, whatever ``programs`` makes."""
         raise self._unstated("a token", "check_token")
 
-    def step_limit(self, waves: SmallWaves) -> sp.Expr | None:
+    def step_limit(self, analysis: VonNeumann) -> sp.Expr | None:
         """The largest stable time step, from the small waves of the system; None where none is known."""
         return None
 

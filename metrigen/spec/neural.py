@@ -190,7 +190,7 @@ def _expression(name: str, argument: object) -> sp.Expr:
     return value
 
 
-def heads(*expressions: sp.Basic) -> tuple[Head, ...]:
+def learned_functions(*expressions: sp.Basic) -> tuple[Head, ...]:
     """The learned functions in expressions, not differentiated, by name."""
     found = {f.head.function for e in expressions for f in e.atoms(learned)}
     return tuple(sorted(found, key=lambda head: (head.name, repr(head._hashable_content()))))

@@ -17,7 +17,7 @@ from metrigen.ir.nodes import Kind
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.programs import Lowered
 from metrigen.spec.domain import EDGE, Graph
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 from metrigen.spec.symbols import InputFunction
 from tests.fuzzing.cells import Cell
 from tests.lattice.emitted import imported, layer_class, spec_of
@@ -96,7 +96,7 @@ class Chain:
 
 def learned(derivation: Derivation) -> tuple[Any, ...]:
     forms = [form.form for form in (derivation.bracket, derivation.metric) if form is not None]
-    return heads(derivation.hamiltonian, *forms)
+    return learned_functions(derivation.hamiltonian, *forms)
 
 
 def chain_of(cell: Cell, system: System, seed: int, folder: Path) -> Chain:

@@ -12,13 +12,13 @@ import sympy as sp
 
 from metrigen.backends.cpu import scan as cpu_scan
 from metrigen.backends.cpu.group import group
+from metrigen.backends.sequential import sequential_scan
 from metrigen.backends.torch.graph import print_graph_function
 from metrigen.backends.torch.printer import print_function
 from metrigen.backends.triton import scan as triton_scan
 from metrigen.backends.triton.evolve import print_evolution
-from metrigen.backends.triton.plane import Near, near_of, plane_functions
+from metrigen.backends.triton.plane import Neighbours, neighbours_of, plane_functions
 from metrigen.backends.triton.printer import print_kernels
-from metrigen.backends.walk import walk_of
 from metrigen.discretise.graph_laws import Written
 from metrigen.errors import InternalError
 from metrigen.ir.interpreter import run
@@ -32,13 +32,13 @@ from metrigen.package.linear import respond
 from metrigen.passes import pipeline
 from metrigen.passes.cse import count_ops
 from metrigen.passes.hoist import hoist
+from metrigen.passes.partition import partition
 from metrigen.passes.rotate import rotate
 from metrigen.passes.secant import followed, secant
-from metrigen.passes.sweeps import cut
 from metrigen.passes.vary import vary
 from metrigen.programs import optimise, passed
 
-NEAR = Near((), (), 1, True)
+NEAR = Neighbours((), (), 1, True)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ WHO: dict[str, Callable[[Program], object]] = {
     "difference quotient": lambda p: followed(p, ["u"], "hamiltonian"),
     "hoist": lambda p: hoist(p, ["u"]),
     "rotate": lambda p: rotate(p, ["u"]),
-    "cut": cut,
+    "cut": partition,
     "fuse": passed,
     "optimise": optimise,
     "torch printer": lambda p: print_function(p, 1),
@@ -77,12 +77,12 @@ WHO: dict[str, Callable[[Program], object]] = {
     "programs of a graph written out": lambda p: Written({"u": sp.Symbol("u")}).out(p),
     "Triton kernels": lambda p: print_kernels(p, 1),
     "Triton planes": lambda p: plane_functions(p, "p", NEAR),
-    "near_of": lambda p: near_of([p], 1, True),
+    "near_of": lambda p: neighbours_of([p], 1, True),
     "Triton evolution": lambda p: print_evolution(p, p, ("u",), NEAR),
     "Triton tokens": triton_scan.print_pointwise,
     "C++ tokens": cpu_scan.print_pointwise,
     "C++ sweeps": lambda p: group("p", p.inputs, {"p": p}, {}),
-    "token of coupled channels": walk_of,
+    "token of coupled channels": sequential_scan,
     **{f"pass {run.__name__}": (lambda p, run=run: pipeline.apply((run,), p)) for run in pipeline.PASSES},
 }  # fmt: skip
 

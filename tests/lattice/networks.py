@@ -33,7 +33,7 @@ from metrigen import (
     stress_energy,
     t,
 )
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 from tests.lattice.emitted import layer_class, package
 
 x, y = sp.symbols("x y", real=True)
@@ -142,7 +142,9 @@ class Packages:
 
 def heads_of(system: System) -> tuple[str, ...]:
     found = derive(replace(system, integrator=RK4(1, 0.1)))
-    return tuple(h.name for h in heads(found.hamiltonian, *(b.form for b in (found.bracket, found.metric) if b)))
+    return tuple(
+        h.name for h in learned_functions(found.hamiltonian, *(b.form for b in (found.bracket, found.metric) if b))
+    )
 
 
 def drawn(layer: nn.Module, seed: int = 3) -> nn.Module:

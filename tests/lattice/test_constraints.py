@@ -288,13 +288,14 @@ def test_precisions_and_diagnostics(modules) -> None:
 
 
 def test_a_solve_that_fails_says_so(modules) -> None:
-    reference = importlib.import_module(f"{modules('attracted-zero').__name__}.reference")
+    reference = importlib.import_module(f"{modules('variable-zero').__name__}.reference")
     b = torch.ones(1, 1, 5, dtype=torch.float64)
     with pytest.warns(reference.NotConverged, match="did not converge"):
-        reference.solve(lambda u: (-u,), False, b)
+        reference.solve(reference.Constraint(lambda u: (-u,), None, False), b)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        torch.testing.assert_close(reference.solve(lambda u: (2 * u,), False, b), b / 2)
+        twice = reference.Constraint(lambda u: (2 * u,), None, False)
+        torch.testing.assert_close(reference.solve(twice, b), b / 2)
 
 
 SOURCES = {
@@ -313,7 +314,7 @@ SOURCES = {
 def test_a_solve_with_constants_as_kernel(modules, source: str, dtype: torch.dtype, shape: tuple[int, int]) -> None:
     """-lap u = b less its mean, against the eigenvectors of the periodic lattice: no warning, and to the digits that
     the smallest eigenvalue leaves; a right-hand side that is not solved warns."""
-    reference = importlib.import_module(f"{modules('nested-periodic').__name__}.reference")
+    reference = importlib.import_module(f"{modules('variable-periodic').__name__}.reference")
 
     def minus_laplacian(u: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return (4 * u - u.roll(1, 2) - u.roll(-1, 2) - u.roll(1, 3) - u.roll(-1, 3),)
@@ -321,7 +322,7 @@ def test_a_solve_with_constants_as_kernel(modules, source: str, dtype: torch.dty
     b = SOURCES[source](shape).to(dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = reference.solve(minus_laplacian, True, b).double()
+        found = reference.solve(reference.Constraint(minus_laplacian, None, True), b).double()
     i, j = (2 - 2 * torch.cos(2 * torch.pi * torch.arange(n, dtype=torch.float64) / n) for n in shape)
     eigenvalues = i[:, None] + j
     eigenvalues[0, 0] = torch.inf
@@ -330,16 +331,20 @@ def test_a_solve_with_constants_as_kernel(modules, source: str, dtype: torch.dty
     error = (found - wanted).flatten(2).norm(dim=-1) / wanted.flatten(2).norm(dim=-1)
     assert (error < 20 * stop / float(eigenvalues.min())).all()
     with pytest.warns(reference.NotConverged):
-        reference.solve(lambda u: (-minus_laplacian(u)[0],), True, b)
+        reference.solve(reference.Constraint(lambda u: (-minus_laplacian(u)[0],), None, True), b)
 
 
 @pytest.mark.parametrize("singular", [False, True])
-def test_a_source_that_is_no_number_has_no_solution(modules, singular: bool) -> None:
-    reference = importlib.import_module(f"{modules('nested-periodic').__name__}.reference")
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+@pytest.mark.parametrize("way", ["variable-periodic", "nested-periodic", "nested-neumann", "nested-zero"])
+def test_a_source_that_is_no_number_has_no_solution(modules, way: str, singular: bool, wrong: float) -> None:
+    reference = importlib.import_module(f"{modules(way).__name__}.reference")
     b = torch.ones(1, 1, 3, 4)
-    b[0, 0, 1, 1] = torch.nan
+    b[0, 0, 1, 1] = wrong
+    modes = None if way == "variable-periodic" else lambda s, t, *_: (2 + s + t,)
     with pytest.warns(reference.NotConverged):
-        assert not reference.solve(lambda u: (2 * u,), singular, b).isfinite().any()
+        found = reference.solve(reference.Constraint(lambda u: (2 * u,), modes, singular), b)
+    assert not found.isfinite().any()
 
 
 def test_the_package_is_the_reference_alone(modules) -> None:

@@ -40,7 +40,7 @@ from metrigen.ir.interpreter import run
 from metrigen.ir.queries import learned_in
 from metrigen.passes.vary import bar
 from metrigen.programs import Lowered, optimise
-from metrigen.spec.neural import heads
+from metrigen.spec.neural import learned_functions
 from tests.lattice.arrays import directional, random_values
 from tests.lattice.emitted import compiled, layer_class, package
 from tests.lengths import spread
@@ -167,7 +167,7 @@ def test_the_numbers_of_the_explicit_spec(packages, name: str) -> None:
 def test_gradients_of_fields_parameters_and_weights(packages, name: str) -> None:
     """First and second order, through a small network, against differences."""
     low = lowered(name)
-    (head,) = heads(*(e for s in low.step.body.body for _, e in getattr(s, "stores", ())))
+    (head,) = learned_functions(*(e for s in low.step.body.body for _, e in getattr(s, "stores", ())))
     layer = made(packages(name), {head.name: Network(len(head.orders), width=2, seed=1)}, steps=1)
     fields, inputs = state_of(name)
     weights = {key: p.detach().requires_grad_() for key, p in layer.named_parameters()}

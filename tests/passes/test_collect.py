@@ -6,7 +6,7 @@ import sympy as sp
 
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
 from metrigen.passes.collect import TERMS, collect_coefficients
-from metrigen.passes.sweeps import Sweep, cut
+from metrigen.passes.partition import FusionGroup, partition
 
 here, left, right, pi = Leaf("u", (0,)), Leaf("u", (-1,)), Leaf("u", (1,)), Leaf("pi", (0,))
 c, m, d, dt = sp.symbols("c m d dt", real=True)
@@ -17,10 +17,10 @@ CHANNELS = (*(Array(s.name, Kind.CHANNEL) for s in (c, m, d)), Array("dt", Kind.
 def collected(statement: Map, *outputs: str) -> Map:
     """The statement after the pass, which leaves the order of sweeps alone."""
     program = Program("test", (*SITES, *CHANNELS), (statement,), outputs)
-    parts = cut(program)
+    parts = partition(program)
     assert parts is not None
     (part,) = collect_coefficients(parts, program.kinds()).parts
-    assert isinstance(part, Sweep)
+    assert isinstance(part, FusionGroup)
     assert isinstance(part.statements[0], Map)
     return part.statements[0]
 

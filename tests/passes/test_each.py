@@ -25,12 +25,12 @@ from metrigen.passes.gather import gather_sums
 from metrigen.passes.hoist import hoist
 from metrigen.passes.lets import let_form
 from metrigen.passes.name import name_quantities, name_stores
+from metrigen.passes.partition import FusionGroup, partition
 from metrigen.passes.prune import prune, prune_lets, read_only
 from metrigen.passes.quotients import at
 from metrigen.passes.rotate import own_outputs, rotate
 from metrigen.passes.secant import secant
 from metrigen.passes.solves import share_solves
-from metrigen.passes.sweeps import Sweep, cut
 from metrigen.passes.tidy import indicators, tidy
 from metrigen.passes.vary import bar, vary
 from tests.lattice.arrays import defect_between
@@ -270,16 +270,16 @@ def test_sweeps_hold_the_statements_in_order() -> None:
     )  # fmt: skip
     program = replace(channels(), inputs=(*channels().inputs, Array("c", Kind.CHANNEL)), body=body,
                       outputs=("e", "K__bar", "c__bar"))  # fmt: skip
-    found = cut(program)
+    found = partition(program)
     assert found is not None
     first, second, alone = found.parts
-    assert isinstance(first, Sweep)
-    assert isinstance(second, Sweep)
+    assert isinstance(first, FusionGroup)
+    assert isinstance(second, FusionGroup)
     assert (first.statements, second.statements, alone) == (body[:3], body[3:4], body[4])
     assert (first.staged, second.staged) == (True, False)
     assert first.kept == ("a", "b")
     assert found.totals == (body[5],)
-    assert cut(parameters()) is None
+    assert partition(parameters()) is None
 
 
 def test_tidy_writes_one_term_a_coefficient() -> None:

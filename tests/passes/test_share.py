@@ -7,30 +7,30 @@ import sympy as sp
 
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program, Statement, Total
+from metrigen.passes.partition import FusionGroup, Partition, partition
 from metrigen.passes.share import share_functions
-from metrigen.passes.sweeps import Cut, Sweep, cut
 
 u, h, s, v, w = (Leaf(name, ()) for name in "uhsvw")
 INPUTS = (Array("u", Kind.SITE),)
 
 
-def cut_of(*body: Statement) -> tuple[Program, Cut]:
+def cut_of(*body: Statement) -> tuple[Program, Partition]:
     program = Program("test", INPUTS, body, ("end",))
-    found = cut(program)
+    found = partition(program)
     assert found is not None
     return program, found
 
 
-def functions(parts: Cut) -> list[int]:
+def functions(parts: Partition) -> list[int]:
     """Functions in every statement of the one sweep."""
     (part,) = parts.parts
-    assert isinstance(part, Sweep)
+    assert isinstance(part, FusionGroup)
     return [sum(len(e.atoms(sp.Function)) for e in x.expressions) if isinstance(x, Map) else 0 for x in part.statements]
 
 
-def values(program: Program, parts: Cut) -> np.ndarray:
+def values(program: Program, parts: Partition) -> np.ndarray:
     (part,) = parts.parts
-    assert isinstance(part, Sweep)
+    assert isinstance(part, FusionGroup)
     given = {"u": np.array([[0.3, -1.2, 0.7], [2.0, 0.1, -0.4]])}
     after = Program("after", program.inputs, part.statements, program.outputs)
     return np.asarray(run(after, given)["end"])

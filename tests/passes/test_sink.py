@@ -5,19 +5,19 @@ from __future__ import annotations
 import sympy as sp
 
 from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Mix, Program
+from metrigen.passes.partition import FusionGroup, Partition, partition
 from metrigen.passes.sink import sink_sums
-from metrigen.passes.sweeps import Cut, Sweep, cut
 
 HERE, NEXT = (0,), (1,)
 u, v, w = (Leaf(name, HERE) for name in "uvw")
 
 
-def terms(parts: Cut) -> dict[str, sp.Expr]:
+def terms(parts: Partition) -> dict[str, sp.Expr]:
     """What is summed into every parameter, in terms of what is stored."""
     owner = {term: total.out for total in parts.totals for term in total.terms}
     found: dict[str, sp.Expr] = {}
     for part in parts.parts:
-        for statement in part.statements if isinstance(part, Sweep) else ():
+        for statement in part.statements if isinstance(part, FusionGroup) else ():
             for name, _, expr in statement.sums if isinstance(statement, Map) else ():
                 for symbol, value in reversed(statement.lets):
                     expr = expr.xreplace({symbol: value})
@@ -25,9 +25,9 @@ def terms(parts: Cut) -> dict[str, sp.Expr]:
     return {name: sp.expand(expr) for name, expr in found.items()}
 
 
-def parts_of(*body: Map | Mix | Accumulate) -> Cut:
+def parts_of(*body: Map | Mix | Accumulate) -> Partition:
     inputs = (Array("u", Kind.SITE), Array("w", Kind.SITE), Array("K", Kind.MATRIX))
-    found = cut(Program("test", inputs, body, ("end", "a__bar", "b__bar")))
+    found = partition(Program("test", inputs, body, ("end", "a__bar", "b__bar")))
     assert found is not None
     return found
 
@@ -46,14 +46,14 @@ def test_a_sum_goes_to_a_sweep_that_reads_the_same() -> None:
     )  # fmt: skip
     after = sink_sums(before)
     first, second = after.parts
-    assert isinstance(first, Sweep)
-    assert isinstance(second, Sweep)
+    assert isinstance(first, FusionGroup)
+    assert isinstance(second, FusionGroup)
     where = [[name for name, _, _ in s.sums] for s in (*first.statements, *second.statements) if isinstance(s, Map)]
     assert where == [[], ["q"], ["s"]]
     assert {k: e.xreplace({v: u**2}) for k, e in terms(after).items()} == expected(before)
 
 
-def expected(parts: Cut) -> dict[str, sp.Expr]:
+def expected(parts: Partition) -> dict[str, sp.Expr]:
     return {name: sp.expand(expr.xreplace({v: u**2})) for name, expr in terms(parts).items()}
 
 
@@ -79,7 +79,7 @@ def test_a_statement_of_nothing_but_sums_goes_away() -> None:
         Accumulate("b__bar", Kind.CHANNEL, ()),
     )
     first, second = sink_sums(before).parts
-    assert isinstance(first, Sweep)
-    assert isinstance(second, Sweep)
+    assert isinstance(first, FusionGroup)
+    assert isinstance(second, FusionGroup)
     assert [type(s) for s in first.statements] == [Map, Mix]
     assert second.statements[0].sums == (("s", Kind.CHANNEL, u * w),)  # type: ignore[union-attr]

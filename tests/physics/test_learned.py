@@ -33,7 +33,7 @@ from metrigen.emit.notation import latex
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.jets import Jet, to_jets
 from metrigen.physics.zero import Zero, zero_test
-from metrigen.spec.neural import heads, learned
+from metrigen.spec.neural import learned, learned_functions
 
 phi, psi, u = field("phi", PLANE), field("psi", PLANE), field("u")
 K = Param("K", shape=("C", "C"), symmetric=True)
@@ -131,7 +131,7 @@ p, q = to_jets(phi), to_jets(psi)
 
 def V(*arguments: sp.Expr) -> sp.Expr:
     """V of expressions in jets."""
-    (head,) = heads(NeuralFunction("V", *([phi] * len(arguments))))
+    (head,) = learned_functions(NeuralFunction("V", *([phi] * len(arguments))))
     return learned(head, *arguments)
 
 

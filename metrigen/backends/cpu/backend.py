@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from metrigen.backends.base import Backend
 from metrigen.backends.cpu.graph_kernels import GraphKernels, graph_kernels
-from metrigen.backends.cpu.kernels import CpuKernels, cpu_kernels
+from metrigen.backends.cpu.kernels import CpuKernels, cpu_kernels, why_no_solve
 from metrigen.backends.cpu.memory_kernels import memory_cpp_text, memory_loader_text
 from metrigen.backends.cpu.names import is_word
 from metrigen.backends.cpu.scan_kernels import sequence_cpp_text, sequence_loader_text
@@ -24,6 +24,10 @@ from metrigen.manifests import FORMAT
 _SOLVING = (
     "On a CPU, `kernels.cpp` takes what is solved together through all steps in cache, and keeps its solutions for the "
     "way back where a gradient is wanted; elsewhere the torch reference runs."
+)
+
+_WAVES = (
+    "On a CPU, `kernels.cpp` solves them in the midst of a step, in the same call; elsewhere the torch reference runs."
 )
 
 
@@ -47,6 +51,13 @@ class Cpu(Backend):
     def why_not(self, operator: Operator) -> str:
         if self.layer.on_tokens or self.layer.remembers or self.kernels is not None:
             return ""
+        if self.layer.constraints and not self.layer.learned:
+            why = why_no_solve(self.layer.lowered)
+            return (
+                f"{self.layer.obstacle}, which {why}"
+                if why
+                else "has no kernels for what the programs of this layer read"
+            )
         return self.layer.obstacle or "has no kernels for what the programs of this layer read"
 
     def files(self, head: str) -> Mapping[str, str]:
@@ -64,6 +75,8 @@ class Cpu(Backend):
         return _files(loader, plain_cpp(with_functions(source, "cpp"), is_word))
 
     def about(self, operator: Operator) -> str:
+        if operator.maker == "evolve" and self.layer.constraints:
+            return _WAVES
         return _SOLVING if operator.maker == "implicit" else ""
 
 

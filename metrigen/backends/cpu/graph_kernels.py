@@ -8,7 +8,7 @@ from typing import Any
 
 from metrigen.backends.cpu.graph_printer import SIZES, GraphRoutine, print_graph_routine
 from metrigen.backends.cpu.vector_math import called
-from metrigen.backends.graph_sweeps import graph_cut, is_even
+from metrigen.backends.graph_partition import graph_partition, is_even
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Array, Kind, Mix, Outer, Total
 from metrigen.layers.docs import comment, field_docs
@@ -89,8 +89,8 @@ class GraphKernels:
 
 
 def graph_kernels(layer: Layer) -> GraphKernels | None:
-    """The CPU kernels of a layer on a graph; None where a program holds a statement that no sweep does, or a function
-    that is handed in."""
+    """The CPU kernels of a layer on a graph; None where a program holds a statement that no fusion group does, or a
+    function that is handed in."""
     if layer.learned:
         return None
     docs = {name: comment(doc) for name, doc in field_docs(layer.lowered).items()}
@@ -112,7 +112,7 @@ def _group(
     state = layer.fields if name == "moving" else ()
     fixed = tuple(a if state else replace(a, driven=False) for a in program.inputs if a.name not in state)
     given = _given(fixed)
-    cuts = graph_cut(program), graph_cut(back)
+    cuts = graph_partition(program), graph_partition(back)
     if cuts[0] is None or cuts[1] is None:
         return None
     sums = {bar(a.name): (a.name, a.kind) for a in fixed if bar(a.name) in cuts[1].totals}

@@ -1,4 +1,4 @@
-"""Programs on a graph as C++: sweeps over the nodes, lanes of samples and channels side by side.
+"""Programs on a graph as C++: fusion groups over the nodes, lanes of samples and channels side by side.
 
 A node array lies as (node, channel of a group, lane). An edge value is worked out in registers at each end of its edge:
 where its head is the node at hand with the tail as the other end, and the other way round.
@@ -13,7 +13,7 @@ import sympy as sp
 
 from metrigen.backends.cpu.printer import Function
 from metrigen.backends.expressions import CPP
-from metrigen.backends.graph_sweeps import AtNodes, GraphCut, GraphSweep
+from metrigen.backends.graph_partition import AtNodes, GraphFusion, GraphPartition
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.nodes import Kind, Leaf, Local, Map, Mix, Outer, Program, Total
 
@@ -24,7 +24,7 @@ SIZES = {Kind.SCALAR: "1", Kind.CHANNEL: "G", Kind.MATRIX: "G * G"}
 class GraphRoutine:
     """A program on one block of lanes.
 
-    functions  its sweeps, then the routine; inputs: site arrays it is handed beside what is given
+    functions  its fusion groups, then the routine; inputs: site arrays it is handed beside what is given
     sites      site arrays that it returns, in order; edges: edge arrays that it adds to
     sums       parameters whose cotangents it sums; buffers: node arrays of workspace
     """
@@ -38,7 +38,12 @@ class GraphRoutine:
 
 
 def print_graph_routine(
-    name: str, program: Program, cut: GraphCut, given: Mapping[str, str], sums: Mapping[str, tuple[str, Kind]], doc: str
+    name: str,
+    program: Program,
+    partition: GraphPartition,
+    given: Mapping[str, str],
+    sums: Mapping[str, tuple[str, Kind]],
+    doc: str,
 ) -> GraphRoutine:
     """The routine of a program.
 
@@ -51,17 +56,17 @@ def print_graph_routine(
     places = {n: f"in[{i}]" for i, n in enumerate(inputs)} | {n: given[n] for n in given if kinds.get(n) is Kind.SITE}
     copied = [n for n in sites if n in places]
     results = {n: f"out[{i}]" for i, n in enumerate(sites) if n not in copied}
-    buffers = _buffers(cut.sweeps, results)
+    buffers = _buffers(partition.fusions, results)
     places |= results | {n: f"work + {i} * at.block" for n, i in buffers.items()}
-    target = {term: sums[out] for out, terms in cut.totals.items() for term in terms if out in sums}
+    target = {term: sums[out] for out, terms in partition.totals.items() for term in terms if out in sums}
     bars = {n: f"given.bar[{i}]" for i, n in enumerate(edges)}
     functions, lines = [], []
-    for s in cut.early:
+    for s in partition.early:
         lines += _local(s, kinds, given)
-    for i, sweep in enumerate(cut.sweeps):
-        printed = _SweepPrinter(f"{name}_{i}", sweep, kinds, target, frozenset(edges))
+    for i, fusion in enumerate(partition.fusions):
+        printed = _FusionPrinter(f"{name}_{i}", fusion, kinds, target, frozenset(edges))
         functions.append(printed.function())
-        arguments = [*(places[n] for n in printed.loads), *(places[n] for n in sweep.kept)]
+        arguments = [*(places[n] for n in printed.loads), *(places[n] for n in fusion.kept)]
         arguments += [given[n] for n in printed.weights] + [bars[n] for n in printed.bars]
         arguments += [given.get(n, f"{n}__c") for n in printed.numbers]
         lines.append(f"{name}_{i}({', '.join(['at', *arguments, *(['given.sums'] if printed.sums else [])])});")
@@ -73,12 +78,12 @@ def print_graph_routine(
 
 
 def _local(s: Local, kinds: Mapping[str, Kind], given: Mapping[str, str]) -> list[str]:
-    """A value of parameters, for all sweeps."""
+    """A value of parameters, for all fusion groups."""
     swap: dict[sp.Basic, sp.Basic] = {}
     for a in s.expr.free_symbols:
         kind, place = kinds[a.name], given.get(a.name, f"{a.name}__c")
         swap[a] = _like(a, f"{place}[c]" if kind is Kind.CHANNEL else place)
-    value = f"spread({CPP.print(s.expr.xreplace(swap))})"
+    value = f"broadcast({CPP.print(s.expr.xreplace(swap))})"
     if s.kind is Kind.SCALAR:
         return [f"const V {s.out}__c = {value};"]
     return [f"V {s.out}__c[G];", f"for (long c = 0; c < G; ++c) {s.out}__c[c] = {value};"]
@@ -88,13 +93,13 @@ def _most(buffers: Mapping[str, int]) -> int:
     return max(buffers.values(), default=-1) + 1
 
 
-def _buffers(sweeps: Sequence[GraphSweep], results: Mapping[str, str]) -> dict[str, int]:
-    """Kept array -> its place in the workspace: one that no later sweep reads is taken again."""
-    last = {n: i for i, s in enumerate(sweeps) for n in _read(s)}
+def _buffers(fusions: Sequence[GraphFusion], results: Mapping[str, str]) -> dict[str, int]:
+    """Kept array -> its place in the workspace: one that no later fusion group reads is taken again."""
+    last = {n: i for i, s in enumerate(fusions) for n in _read(s)}
     found: dict[str, int] = {}
     free: list[int] = []
-    for i, sweep in enumerate(sweeps):
-        for n in sweep.kept:
+    for i, fusion in enumerate(fusions):
+        for n in fusion.kept:
             if n not in results:
                 found[n] = min(free) if free else _most(found)
                 free = [place for place in free if place != found[n]]
@@ -103,33 +108,33 @@ def _buffers(sweeps: Sequence[GraphSweep], results: Mapping[str, str]) -> dict[s
     return found
 
 
-def _read(sweep: GraphSweep) -> set[str]:
-    return {n for s in (*sweep.edges, *sweep.gathers, *sweep.nodes) for n in s.reads}
+def _read(fusion: GraphFusion) -> set[str]:
+    return {n for s in (*fusion.edges, *fusion.gathers, *fusion.nodes) for n in s.reads}
 
 
 def _like(atom: sp.Symbol, name: str) -> sp.Symbol:
     return sp.Symbol(name, real=True, positive=True) if atom.is_positive else sp.Symbol(name, real=True)
 
 
-class _SweepPrinter:
-    """One sweep as a C++ function."""
+class _FusionPrinter:
+    """One fusion group as a C++ function."""
 
     def __init__(
-        self, name: str, sweep: GraphSweep, kinds: Mapping[str, Kind], target: Mapping[str, tuple[str, Kind]],
+        self, name: str, fusion: GraphFusion, kinds: Mapping[str, Kind], target: Mapping[str, tuple[str, Kind]],
         outputs: frozenset[str],
     ) -> None:  # fmt: skip
-        self.name, self.sweep, self.kinds, self.target = name, sweep, kinds, target
-        made = {n for s in (*sweep.gathers, *sweep.nodes) for n, _ in s.defines}
-        computed = {n for s in sweep.edges for n, _ in s.defines}
-        read = sorted(_read(sweep))
+        self.name, self.fusion, self.kinds, self.target = name, fusion, kinds, target
+        made = {n for s in (*fusion.gathers, *fusion.nodes) for n, _ in s.defines}
+        computed = {n for s in fusion.edges for n, _ in s.defines}
+        read = sorted(_read(fusion))
         self.loads = [n for n in read if kinds[n] is Kind.SITE and n not in made]
         self.weights = [n for n in read if kinds[n] is Kind.EDGE and n not in computed]
         self.numbers = [n for n in read if kinds[n] in SIZES]
-        self.bars = [n for s in sweep.owned for n, _ in s.stores if n in outputs]
-        self.ends = sorted({s.src for s in sweep.edges if isinstance(s, EdgeMap)})
-        self.own = {n for s in (*sweep.gathers, *sweep.nodes) for n in s.reads if kinds[n] is Kind.SITE}
-        on_edges = [n for s in sweep.owned for n, _, _ in s.sums]
-        at_nodes = [n for s in sweep.nodes for n in ((s.out,) if isinstance(s, Outer) else _sums_of(s))]
+        self.bars = [n for s in fusion.owned for n, _ in s.stores if n in outputs]
+        self.ends = sorted({s.src for s in fusion.edges if isinstance(s, EdgeMap)})
+        self.own = {n for s in (*fusion.gathers, *fusion.nodes) for n in s.reads if kinds[n] is Kind.SITE}
+        on_edges = [n for s in fusion.owned for n, _, _ in s.sums]
+        at_nodes = [n for s in fusion.nodes for n in ((s.out,) if isinstance(s, Outer) else _sums_of(s))]
         self.on_edges = list(dict.fromkeys(target[n] for n in on_edges if n in target))
         self.at_nodes = list(dict.fromkeys(target[n] for n in at_nodes if n in target))
         self.sums = bool(self.on_edges or self.at_nodes)
@@ -138,11 +143,11 @@ class _SweepPrinter:
         pointers = {Kind.CHANNEL: "const V* {}__c", Kind.SCALAR: "const V {}__c", Kind.MATRIX: "const R* {}__c"}
         args = (
             "const At& at", *(f"const R* __restrict {n}__a" for n in self.loads),
-            *(f"R* __restrict {n}__a" for n in self.sweep.kept), *(f"const Edge {n}__w" for n in self.weights),
+            *(f"R* __restrict {n}__a" for n in self.fusion.kept), *(f"const Edge {n}__w" for n in self.weights),
             *(f"R* __restrict {n}__w" for n in self.bars), *(pointers[self.kinds[n]].format(n) for n in self.numbers),
             *(("double* sums",) if self.sums else ()),
         )  # fmt: skip
-        doc = ", ".join((*self.sweep.kept, *self.bars, *(n for n, _ in (*self.on_edges, *self.at_nodes))))
+        doc = ", ".join((*self.fusion.kept, *self.bars, *(n for n, _ in (*self.on_edges, *self.at_nodes))))
         return Function(self.name, doc or "nothing", args, tuple(self._lines()))
 
     def _lines(self) -> list[str]:
@@ -152,7 +157,7 @@ class _SweepPrinter:
         lines.append("    for (long n = begin; n < end; ++n) {")
         lines += [f"        {line}" for line in (*self._opened(), *self._edges(), *self._nodes())]
         lines += [f"        for (long c = 0; c < G; ++c) store({n}__a + at.place(n, c), {n}__n[c]);"
-                  for n in self.sweep.kept]  # fmt: skip
+                  for n in self.fusion.kept]  # fmt: skip
         lines.append("    }")
         for group, name, scaled in ((self.on_edges, "along", ", at.half"), (self.at_nodes, "sum", "")):
             lines += [f"    gather<{SIZES[kind]}>(sums, piece, PLACE_{p}, {p}__{name}{scaled});" for p, kind in group]
@@ -164,26 +169,26 @@ class _SweepPrinter:
         for n in self.loads:
             lines.append(f"V {n}__n[G];")
             lines.append(f"for (long c = 0; c < G; ++c) {n}__n[c] = load({n}__a + at.place(n, c));")
-        return [*lines, *(f"V {s.out}__n[G]{{}};" for s in self.sweep.gathers)]
+        return [*lines, *(f"V {s.out}__n[G]{{}};" for s in self.fusion.gathers)]
 
     def _edges(self) -> list[str]:
         """The loop over the edges of a node; over those that it is the head of alone where nothing is summed."""
-        sweep = self.sweep
-        if not sweep.edges:
+        fusion = self.fusion
+        if not fusion.edges:
             return []
         lines = ["const auto edge = [&](auto head, const long place, const long o) INLINE {",
                  "    constexpr bool HEAD = decltype(head)::value;", "    for (long c = 0; c < G; ++c) {"]  # fmt: skip
         inner = [f"const V {n}__o = load({n}__a + at.place(o, c));" for n in self.ends]
         inner += [f"const V {n}__e = {n}__w(place, c);" for n in self.weights]
-        for s in sweep.edges:
+        for s in fusion.edges:
             inner += self._difference(s) if isinstance(s, EdgeMap) else self._edge_map(s)
-        for s in sweep.gathers:
+        for s in fusion.gathers:
             by = f"{s.src}__e"
             signed = s.along is Along.CODIFFERENCE
             inner.append(f"{s.out}__n[c] += {f'HEAD ? {by} : -{by}' if signed else by};")
         lines += [*(f"        {line}" for line in inner), "    }", "};"]
-        lines.append(f"at.{'both' if sweep.gathers else 'heads'}(n, edge);")
-        for s in sweep.gathers:
+        lines.append(f"at.{'both' if fusion.gathers else 'heads'}(n, edge);")
+        for s in fusion.gathers:
             half = "at.share()" if s.along is Along.CODIFFERENCE else "at.share() * R(0.5)"
             lines.append(f"for (long c = 0; c < G; ++c) {s.out}__n[c] *= {half};")
         return lines
@@ -199,10 +204,10 @@ class _SweepPrinter:
         lines = [f"V {n}__e;" for n, _ in s.stores]
         lines.append("{")
         lines += [f"    const auto {a.name}__l = {CPP.print(named(e))};" for a, e in s.lets]
-        lines += [f"    {n}__e = spread({CPP.print(named(e))});" for n, e in s.stores]
-        if s in self.sweep.owned:
+        lines += [f"    {n}__e = broadcast({CPP.print(named(e))});" for n, e in s.stores]
+        if s in self.fusion.owned:
             kept = [f"add({n}__w + at.place(place, c), {n}__e);" for n, _ in s.stores if n in self.bars]
-            kept += [f"{self._sum(n, kind, 'along')} += spread({CPP.print(named(e))});"
+            kept += [f"{self._sum(n, kind, 'along')} += broadcast({CPP.print(named(e))});"
                      for n, kind, e in s.sums if n in self.target]  # fmt: skip
             lines += [f"    if (HEAD) {line}" for line in kept]
         return [*lines, "}"]
@@ -223,7 +228,7 @@ class _SweepPrinter:
         return lambda expr: expr.xreplace(swap)
 
     def _nodes(self) -> list[str]:
-        return [line for s in self.sweep.nodes for line in self._node(s)]
+        return [line for s in self.fusion.nodes for line in self._node(s)]
 
     def _node(self, s: AtNodes) -> list[str]:
         if isinstance(s, Outer):
@@ -241,8 +246,8 @@ class _SweepPrinter:
         lines = [f"V {n}__n[G];" for n, _ in s.stores]
         lines.append("for (long c = 0; c < G; ++c) {")
         lines += [f"    const auto {a.name}__l = {CPP.print(named(e))};" for a, e in s.lets]
-        lines += [f"    {n}__n[c] = spread({CPP.print(named(e))});" for n, e in s.stores]
-        lines += [f"    {self._sum(n, kind, 'sum')} += spread({CPP.print(named(e))});"
+        lines += [f"    {n}__n[c] = broadcast({CPP.print(named(e))});" for n, e in s.stores]
+        lines += [f"    {self._sum(n, kind, 'sum')} += broadcast({CPP.print(named(e))});"
                   for n, kind, e in s.sums if n in self.target]  # fmt: skip
         return [*lines, "}"]
 

@@ -10,8 +10,8 @@ from metrigen.backends.cpu.printer import Function, Routine, summed
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Array, Kind, Program
 from metrigen.layers.docs import Docs, comment, part
-from metrigen.passes.pipeline import OWNED, apply, sweep
-from metrigen.passes.sweeps import Cut, cut, near_reads
+from metrigen.passes.partition import Partition, neighbour_reads, partition
+from metrigen.passes.pipeline import OWNED, apply, optimised_groups
 from metrigen.programs import passed, passes_of
 
 # What lies along the vectors of a system of ODEs at a point: the numbers of all samples and channels where no channel
@@ -33,15 +33,15 @@ class Group:
     fixed: tuple[Array, ...]
     imported: frozenset[str]
     programs: Mapping[str, Program]
-    cuts: Mapping[str, Cut]
+    cuts: Mapping[str, Partition]
     further: tuple[Array, ...] = ()
     docs: Docs = field(default_factory=dict)
     on_request: frozenset[str] = frozenset()
 
-    def told(self, routine: Routine) -> list[Function]:
-        """The functions of a routine, its sweeps first, with what they say of themselves."""
-        name, count = routine.body.name, len(routine.sweeps)
-        parts = [replace(f, doc=comment(part(name, k, count, (f.doc,)))) for k, f in enumerate(routine.sweeps)]
+    def documented(self, routine: Routine) -> list[Function]:
+        """The functions of a routine, its fusion groups first, with what they say of themselves."""
+        name, count = routine.body.name, len(routine.fusions)
+        parts = [replace(f, doc=comment(part(name, k, count, (f.doc,)))) for k, f in enumerate(routine.fusions)]
         own = [self.docs[name]] if name in self.docs else []
         return [*parts, replace(routine.body, doc="\n// ".join(map(comment, (*own, (routine.body.doc,)))))]
 
@@ -75,14 +75,14 @@ class Group:
 def group(
     name: str, fixed: Sequence[Array], programs: Mapping[str, Program], docs: Docs, further: tuple[Array, ...] = ()
 ) -> Group | None:
-    """Optimise and cut the programs; None where one of them holds what a sweep cannot do."""
+    """Optimise and cut the programs; None where one of them holds what a fusion group cannot do."""
     optimised = {n: passed(apply(OWNED, p), passes_of(n)) for n, p in programs.items()}
-    cuts = {n: cut(p) for n, p in optimised.items()}
-    found = {n: sweep(c) for n, c in cuts.items() if c is not None}
+    cuts = {n: partition(p) for n, p in optimised.items()}
+    found = {n: optimised_groups(c) for n, c in cuts.items() if c is not None}
     if len(found) < len(cuts):
         return None
-    near = {n for p in optimised.values() for n in near_reads(p.body)}
-    return Group(name, tuple(fixed), frozenset(a.name for a in fixed if a.kind is Kind.SITE and a.name in near),
+    neighbours = {n for p in optimised.values() for n in neighbour_reads(p.body)}
+    return Group(name, tuple(fixed), frozenset(a.name for a in fixed if a.kind is Kind.SITE and a.name in neighbours),
                  optimised, found, further, docs)  # fmt: skip
 
 
@@ -119,7 +119,7 @@ def printed(
         frames=[_frame(group, i, k, bool(points)) for k, i in enumerate(group.driven)],
         imports=imports, noise=bool(noise),
         sums=[{"name": a.name, "size": sum_size(a, points)} for a in group.sums],
-        functions=[f for r in routines.values() for f in group.told(r)], entries=entries.rstrip("\n"),
+        functions=[f for r in routines.values() for f in group.documented(r)], entries=entries.rstrip("\n"),
         points=points,
     )  # fmt: skip
     return Printed(group, text, carried, calls)

@@ -152,7 +152,7 @@ def _print(
         group, own, "kernels_lanes.cpp.j2" if points else "kernels_implicit.cpp.j2", points=points,
         carried=len(state), calls=calls, state=state, site_fixed=sites, after=len(outputs),
         solves=sum(isinstance(s, Root) for s in body.body),
-        local=max(r.buffers for r in moving), steps=[f for r in moving for f in group.told(r)],
+        local=max(r.buffers for r in moving), steps=[f for r in moving for f in group.documented(r)],
         equations=[_equation(name, e, group, own, AT_A_POINT if points else PARTS) for e, name in named.items()],
     )  # fmt: skip
 

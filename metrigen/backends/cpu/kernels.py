@@ -14,9 +14,11 @@ from metrigen.backends.cpu.reading import readout_group
 from metrigen.backends.cpu.solve import solve_group
 from metrigen.backends.cpu.steps import reach, step_group
 from metrigen.backends.cpu.vector_math import called
+from metrigen.backends.cpu.waves import walls_of_all, why_no_waves
 from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady, StencilSteady
 from metrigen.emit.render import render
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
+from metrigen.ir.modes import Walls
 from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total, Units
 from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.pipeline import AT_A_POINT, apply
@@ -34,6 +36,7 @@ class CpuKernels:
     block   channels of a unit: 1 where none are coupled, the common block of all channel matrices, or None for all
     fixed, given  what the steps (the solve) and the readout are handed; sums of them those that are summed
     carried, reach  fields that go from step to step, and how many sites a step can carry a value
+    walls   how the lattice goes on for the waves that constraints are solved by; None where there are none
     kept, solves  fields that a step keeps for the way back and equations that it solves, 0 where it solves none
     points  what lies along the vectors of a system of ODEs at a point; units: whether networks are evaluated
     minimum whether it is a nonlinear steady state that is solved for
@@ -67,6 +70,7 @@ class CpuKernels:
     on_request: tuple[str, ...] = ()
     kept: int = field(default=0, repr=False)
     solves: int = field(default=0, repr=False)
+    walls: Walls | None = field(default=None, repr=False)
 
     @property
     def noise(self) -> bool:
@@ -83,7 +87,7 @@ class CpuKernels:
             site_sums=any("site_sum<" in text for text in self.groups), points=self.points,
             vector_math=bool(self.points or self.units) and bool(functions or binary), units=bool(self.units),
             frames=bool(self.points) and any(a.driven for a in self.fixed), noise=self.noise,
-            on_request=self.on_request,
+            on_request=self.on_request, walls=self.walls.value if self.walls else "",
         )  # fmt: skip
 
     def loader(self, header: str, title: str, name: str) -> str:
@@ -97,6 +101,7 @@ class CpuKernels:
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
             driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request, reads=self.reads,
             units=self.units, minimum=self.minimum,
+            windows=len(self.halo) == 2 and not any(a.driven for a in self.fixed) and self.walls is None,
             bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
 
@@ -121,11 +126,10 @@ def _bars(arrays: Sequence[Array], sums: Sequence[Array]) -> str:
 
 
 def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
-    """The CPU kernels of a package; None where a program does not fit the sweeps of the CPU, or calls a module,
-    or solves a constraint."""
+    """The CPU kernels of a package; None where a program holds what the fusion groups of the CPU cannot do."""
     if not isinstance(lowered.evolution, TimeStep | LinearSteady | NonlinearSteady):
         return None
-    if any(learned_in(program) or solves_in(program) for program in _all_programs(lowered)):
+    if any(learned_in(program) for program in _all_programs(lowered)) or why_no_solve(lowered):
         return None
     lowered = _renamed(lowered) if lowered.dynamics.origin else _at_a_point(_renamed(lowered))
     evolution = lowered.evolution
@@ -179,7 +183,18 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         on_request=lowered.on_request,
         kept=kept_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in body),
+        walls=walls_of_all(programs),
     )
+
+
+def why_no_solve(lowered: Lowered) -> str:
+    """Why a constraint has no kernels; empty where it has, and where there is none."""
+    programs = _all_programs(lowered)
+    if not any(solves_in(p) for p in programs):
+        return ""
+    if any(equations_in(p) for p in programs):
+        return "stands in an equation that is solved"
+    return next((f"has an operator that {why}" for p in programs if (why := why_no_waves(p))), "")
 
 
 _NOTHING = Program("nothing", (), (), ())
@@ -223,7 +238,9 @@ def _reads_at_once(lowered: Lowered) -> bool:
     """Whether the readout of a unit can follow its steps."""
     if not isinstance(lowered.evolution, TimeStep):
         return False
-    return not equations_in(lowered.step.body) and lowered.read_by_step is not None
+    if equations_in(lowered.step.body) or any(solves_in(p) for p in _all_programs(lowered)):
+        return False
+    return lowered.read_by_step is not None
 
 
 def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) -> str:
@@ -262,8 +279,9 @@ _OF_SPEC = "__of_spec"
 # Names that the C++ around a routine uses itself.
 _TAKEN = frozenset(
     "R V G W LANES REST FULL RANK HALO SIDE LEFT STRIDE TILE PERIODIC No Yes Unaligned Lattice Given Sums at c j "
-    "row last given work sums load store spread valid across columns load_dense store_dense mix mix_transposed "
-    "multiply fill add outer_product workspace arrays sample first std solver site_sum frames layout whole".split()
+    "row last given work sums load store broadcast valid across columns load_dense store_dense mix mix_transposed "
+    "multiply fill add outer_product workspace arrays sample first std solver site_sum frames layout whole "
+    "solve_by_waves leading".split()
 )
 
 

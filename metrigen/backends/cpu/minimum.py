@@ -16,7 +16,7 @@ PARTS = ("residual", "tangent")
 
 
 def minimum_group(lowered: Lowered, equation: Equation) -> Printed | None:
-    """``newton`` and ``curvature``; None where a sweep cannot hold what the equation does."""
+    """``newton`` and ``curvature``; None where a fusion group cannot hold what the equation does."""
     programs = {part: getattr(equation, part) for part in PARTS}
     fixed = equation.residual.inputs[equation.unknowns :]
     found = group("steady", fixed, programs, field_docs(lowered))

@@ -1,9 +1,10 @@
 """Programs as C++ for one unit: the coupled channels of one sample, every plane of them on chip.
 
-A routine runs the sweeps of a program one after the other over padded planes in a small workspace; a sweep walks the
-rows in vectors. Where channels are coupled, a sweep holds all of them at a site, so that a channel map is arithmetic on
-registers. Sums over the sites are gathered in double precision, one number per unit, channel and parameter. An equation
-is a C++ type of its own, and its solution a call of the ``solver`` that the routine is handed.
+A routine runs the fusion groups of a program one after the other over padded planes in a small workspace; a fusion
+group walks the rows in vectors. Where channels are coupled, a fusion group holds all of them at a site, so that a
+channel map is arithmetic on registers. Sums over the sites are gathered in double precision, one number per unit,
+channel and parameter. An equation is a C++ type of its own, and its solution a call of the ``solver`` that the routine
+is handed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.backends.cpu.units import unit_lines, unit_sums
+from metrigen.backends.cpu.waves import solve_call
 from metrigen.backends.expressions import CPP
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
@@ -27,11 +29,12 @@ from metrigen.ir.nodes import (
     Outer,
     Outside,
     Program,
+    Solve,
     Total,
     Units,
     offset_text,
 )
-from metrigen.passes.sweeps import Cut, Sweep, near_reads
+from metrigen.passes.partition import FusionGroup, Partition, neighbour_reads
 
 PADDED, DENSE = "padded", "dense"
 _OF_CHANNEL = "c * at.{} + "  # from the first plane of a unit to that of channel c
@@ -51,13 +54,13 @@ class Function:
 class Routine:
     """A program on one unit.
 
-    sweeps   its sweeps, then the routine itself, in the order in which they are defined
+    fusion groups   its fusion groups, then the routine itself, in the order in which they are defined
     inputs   site arrays that it is handed, outputs those that it writes, both in order
     buffers  planes of workspace that it needs for itself; ``summing``: whether it adds to the sums of its unit
     solving  whether it solves equations
     """
 
-    sweeps: tuple[Function, ...]
+    fusions: tuple[Function, ...]
     body: Function
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -91,16 +94,16 @@ class Layout:
 
 
 def print_routine(
-    name: str, program: Program, parts: Cut, layout: Layout, equations: Mapping[Equation, str] | None = None
+    name: str, program: Program, parts: Partition, layout: Layout, equations: Mapping[Equation, str] | None = None
 ) -> Routine:
     """The C++ of ``program``, cut into ``parts``; ``equations`` are those that it solves, by their C++ type."""
     kinds = program.kinds()
     sites = [a.name for a in program.inputs if a.kind is Kind.SITE and a.name not in layout.given]
     outputs = [n for n in program.outputs if kinds[n] is Kind.SITE]
-    near = near_reads(program.body)
+    neighbours = neighbour_reads(program.body)
     target = {term: summed(total) for total in parts.totals for term in total.terms}
     local: list[str] = []
-    sweeps: list[Function] = []
+    fusions: list[Function] = []
     lines: list[str] = []
     for part in parts.parts:
         if isinstance(part, Outer):
@@ -108,17 +111,20 @@ def print_routine(
             places = f"{_arg(part.left, layout)}, {_arg(part.right, layout)}"
             lines.append(f"outer_product<{dense}>(at, {places}, sums.{target[part.out]});")
             continue
-        kept = part.kept if isinstance(part, Sweep) else tuple(n for n, _ in part.defines)
+        kept = part.kept if isinstance(part, FusionGroup) else tuple(n for n, _ in part.defines)
         fresh = [n for n in kept if n not in outputs]
         places_of = [f"R* const {n} = work + {len(local) + i} * at.block;" for i, n in enumerate(fresh)]
-        if isinstance(part, Sweep):
-            printer = _SweepPrinter(f"{name}_{len(sweeps)}", part, kinds, layout, target)
-            sweeps.append(printer.function())
+        if isinstance(part, FusionGroup):
+            printer = _FusionPrinter(f"{name}_{len(fusions)}", part, kinds, layout, target)
+            fusions.append(printer.function())
             lines += [*places_of, printer.call()]
+        elif isinstance(part, Solve):
+            source = _arg(part.rhs, layout)
+            lines += [*places_of, solve_call(part, kinds, source, layout.dense, program.periodic)]
         else:
             lines += [*places_of, _alone(part, layout, equations or {})]
         local += fresh
-        fill = [n for n in kept if n in near or n in layout.filled]
+        fill = [n for n in kept if n in neighbours or n in layout.filled]
         lines += [f"fill(at, {n});" for n in fill if n not in layout.dense]
     solving = any(isinstance(p, (Root, RootAdjoint)) for p in parts.parts)
     args = (
@@ -128,7 +134,7 @@ def print_routine(
     )  # fmt: skip
     flow = f"{', '.join(sites) or 'coefficients'} -> {', '.join(outputs) or 'sums'}"
     body = Function(name, flow, args, tuple(lines))
-    return Routine(tuple(sweeps), body, tuple(sites), tuple(outputs), len(local), bool(target), solving)
+    return Routine(tuple(fusions), body, tuple(sites), tuple(outputs), len(local), bool(target), solving)
 
 
 def _alone(part: SiteSum | Root | RootAdjoint, layout: Layout, equations: Mapping[Equation, str]) -> str:
@@ -165,18 +171,18 @@ def _plane_kind(name: str, layout: Layout) -> str:
     return DENSE if name in layout.dense else PADDED
 
 
-class _SweepPrinter:
-    """One sweep as a C++ function."""
+class _FusionPrinter:
+    """One fusion group as a C++ function."""
 
     def __init__(
-        self, name: str, sweep: Sweep, kinds: Mapping[str, Kind], layout: Layout, target: Mapping[str, str]
+        self, name: str, fusion: FusionGroup, kinds: Mapping[str, Kind], layout: Layout, target: Mapping[str, str]
     ) -> None:
-        self.name, self.sweep, self.kinds, self.layout, self.target = name, sweep, kinds, layout, target
-        reads = {n for s in sweep.statements for n in s.reads}
-        self.loads = sorted(n for n in reads if kinds[n] is Kind.SITE and n not in sweep.made)
+        self.name, self.fusion, self.kinds, self.layout, self.target = name, fusion, kinds, layout, target
+        reads = {n for s in fusion.statements for n in s.reads}
+        self.loads = sorted(n for n in reads if kinds[n] is Kind.SITE and n not in fusion.made)
         self.params = sorted(n for n in reads if kinds[n] is not Kind.SITE)
-        maps = [s for s in sweep.statements if isinstance(s, Map)]
-        self.units = unit_sums(tuple(s for s in sweep.statements if isinstance(s, Units)), target)
+        maps = [s for s in fusion.statements if isinstance(s, Map)]
+        self.units = unit_sums(tuple(s for s in fusion.statements if isinstance(s, Units)), target)
         self.of_maps = tuple(dict.fromkeys(target[n] for s in maps for n, _, _ in s.sums if n in target))
         self.sums = (*self.of_maps, *self.units)
 
@@ -191,16 +197,16 @@ class _SweepPrinter:
             "const Lattice& at",
             *(f"const R* __restrict {n}" for n in self.loads),
             *(pointers[self.kinds[n]].format(n) for n in self.params),
-            *(f"R* __restrict {n}" for n in self.sweep.kept),
+            *(f"R* __restrict {n}" for n in self.fusion.kept),
             *(("Sums& sums",) if self.sums else ()),
         )
-        doc = ", ".join(self.sweep.kept or self.sums)
-        body = self._flat() if self.layout.flat else self._staged() if self.sweep.staged else self._plain()
+        doc = ", ".join(self.fusion.kept or self.sums)
+        body = self._flat() if self.layout.flat else self._staged() if self.fusion.staged else self._plain()
         return Function(self.name, doc, args, tuple(body))
 
     def call(self) -> str:
         places = [_arg(n, self.layout) for n in self.loads] + [f"given.{n}" for n in self.params]
-        return f"{self.name}({', '.join(['at', *places, *self.sweep.kept, *(['sums'] if self.sums else [])])});"
+        return f"{self.name}({', '.join(['at', *places, *self.fusion.kept, *(['sums'] if self.sums else [])])});"
 
     def _plain(self) -> list[str]:
         """Channel by channel, row by row."""
@@ -212,35 +218,35 @@ class _SweepPrinter:
         lines += ["        columns([&](auto last, const long j) INLINE {"]
         lines += [f"            {line}" for line in self._map(self._whole(), set(), coupled=False)]
         lines += ["        });", "    }"]
-        lines += [f"    {self.layout.asked(n)}sums.{n}[c] += across({n}__sum);" for n in self.sums]
+        lines += [f"    {self.layout.asked(n)}sums.{n}[c] += horizontal_sum({n}__sum);" for n in self.sums]
         return [*lines, "}"]
 
     def _flat(self) -> list[str]:
         """One row, each of whose numbers has a channel of its own."""
         lines = [f"const R* const {n}__row = {n};" for n in self.loads]
-        lines += [f"R* const {n}__row = {n};" for n in self.sweep.kept]
+        lines += [f"R* const {n}__row = {n};" for n in self.fusion.kept]
         lines += ["columns([&](auto last, const long j) INLINE {"]
         lines += [f"    const V {n}__c = load({n} + j);" for n in self.params if self.kinds[n] is Kind.CHANNEL]
         lines += [f"    {line}" for line in self._map(self._whole(), set(), coupled=False)]
         return [*lines, "});"]
 
     def _whole(self) -> Map:
-        """The one statement of a sweep without channel maps."""
-        (statement,) = self.sweep.statements
+        """The one statement of a fusion group without channel maps."""
+        (statement,) = self.fusion.statements
         assert isinstance(statement, Map)
         return statement
 
     def _staged(self) -> list[str]:
         """Row by row, all coupled channels of a vector of sites at once."""
         inside: set[str] = set()
-        held = [n for n in self.sweep.made if self._is_held(n)]
+        held = [n for n in self.fusion.made if self._is_held(n)]
         lines = [f"V {n}__sum[G]{{}};" for n in self.of_maps]
         lines += [f"UnitSums<G * {size}> {n}__units(sums.{n});" for n, size in self.units.items()]
         lines += ["for (long row = at.begin; row < at.end; ++row) {"]
         lines += [f"    {line}" for line in self._rows("")]
         lines += ["    columns([&](auto last, const long j) INLINE {"]
         lines += [f"        V {n}__at[G];" for n in held]
-        for statement in self.sweep.statements:
+        for statement in self.fusion.statements:
             if isinstance(statement, Map):
                 lines += ["        for (long c = 0; c < G; ++c) {"]
                 lines += [f"            {line}" for line in self._map(statement, inside, coupled=True)]
@@ -257,20 +263,20 @@ class _SweepPrinter:
             inside.add(statement.out)
         lines += ["    });", "}", *(f"{n}__units.end();" for n in self.units)]
         if self.of_maps:
-            added = " ".join(f"{self.layout.asked(n)}sums.{n}[c] += across({n}__sum[c]);" for n in self.of_maps)
+            added = " ".join(f"{self.layout.asked(n)}sums.{n}[c] += horizontal_sum({n}__sum[c]);" for n in self.of_maps)
             lines.append(f"for (long c = 0; c < G; ++c) {{ {added} }}")
         return lines
 
     def _is_held(self, name: str) -> bool:
-        """Whether another statement of the sweep, or a channel map, deals with the values of a site."""
-        made_by_map = any(isinstance(s, Map) and name in dict(s.stores) for s in self.sweep.statements)
-        read = any(name in s.reads for s in self.sweep.statements)
+        """Whether another statement of the fusion group, or a channel map, deals with the values of a site."""
+        made_by_map = any(isinstance(s, Map) and name in dict(s.stores) for s in self.fusion.statements)
+        read = any(name in s.reads for s in self.fusion.statements)
         return read or not made_by_map
 
     def _rows(self, channel: str) -> list[str]:
         """Pointers to the row of every array; with coupled channels, to that of the first channel."""
         lines = []
-        for n in (*self.loads, *self.sweep.kept):
+        for n in (*self.loads, *self.fusion.kept):
             start = "const R*" if n in self.loads else "R*"
             kind = _plane_kind(n, self.layout)
             plane = f" + c * at.{kind}" if channel else ""
@@ -282,7 +288,7 @@ class _SweepPrinter:
         return lines
 
     def _indicators(self) -> list[Inside]:
-        maps = [s for s in self.sweep.statements if isinstance(s, Map)]
+        maps = [s for s in self.fusion.statements if isinstance(s, Map)]
         return sorted({a for s in maps for e in s.expressions for a in e.atoms(Inside)}, key=lambda a: a.name)
 
     def _map(self, statement: Map, inside: set[str], *, coupled: bool) -> list[str]:
@@ -305,13 +311,13 @@ class _SweepPrinter:
         named = {s.name for s, _ in statement.lets}
         for n, e in statement.stores:
             lines += [] if n in named else [f"const auto {n} = {CPP.print(e.xreplace(swap))};"]
-            lines += [f"{n}__at[c] = spread({n});"] if coupled and self._is_held(n) else []
-            lines += [self._store(n, plane, f"spread({n})")] if n in self.sweep.kept else []
+            lines += [f"{n}__at[c] = broadcast({n});"] if coupled and self._is_held(n) else []
+            lines += [self._store(n, plane, f"broadcast({n})")] if n in self.fusion.kept else []
         for n, _, e in statement.sums:
             if n in self.target:
                 where, value = f"{self.target[n]}__sum" + ("[c]" if coupled else ""), CPP.print(e.xreplace(swap))
-                apart = f"{self.layout.asked(self.target[n])}add(sums.{self.target[n]} + j, spread({value}));"
-                lines.append(apart if self.layout.flat else f"{where} += valid(last, {value});")
+                apart = f"{self.layout.asked(self.target[n])}add(sums.{self.target[n]} + j, broadcast({value}));"
+                lines.append(apart if self.layout.flat else f"{where} += masked(last, {value});")
         return lines
 
     def _units(self, statement: Units, inside: set[str]) -> list[str]:
@@ -323,7 +329,7 @@ class _SweepPrinter:
         lines = unit_lines(statement, load, self.target)
         for n, _ in statement.stores:
             lines.append(f"{n}__at[c] = {n};")
-            lines += [self._store(n, _OF_CHANNEL, n)] if n in self.sweep.kept else []
+            lines += [self._store(n, _OF_CHANNEL, n)] if n in self.fusion.kept else []
         return lines
 
     def _load(self, array: str, plane: str, steps: str = "") -> str:
@@ -350,7 +356,7 @@ class _SweepPrinter:
             lines.append(f"{turned}({statement.matrix}, {source}, {out}__at);")
         else:
             lines.append(f"total({source}, {out}__at);")
-        if out in self.sweep.kept:
+        if out in self.fusion.kept:
             lines.append(f"for (long c = 0; c < G; ++c) {self._store(out, _OF_CHANNEL, f'{out}__at[c]')}")
         return lines
 
@@ -371,5 +377,5 @@ def _indicator(atom: Inside) -> str:
     parts = [f"inside__{offset_text(lead)}"] if any(lead) else []
     parts += [f"load(at.inside_column + j{_steps((last,))})"] if last else []
     text = " * ".join(parts) or "R(1.0)"
-    text = text if last else f"spread({text})"
+    text = text if last else f"broadcast({text})"
     return f"R(1.0) - {text}" if isinstance(atom, Outside) else text

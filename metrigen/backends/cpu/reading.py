@@ -8,7 +8,7 @@ from metrigen.backends.cpu.group import Points, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, call, print_routine
 from metrigen.ir.nodes import Kind
 from metrigen.layers.docs import field_docs
-from metrigen.passes.sweeps import near_reads
+from metrigen.passes.partition import neighbour_reads
 from metrigen.passes.vary import bar
 from metrigen.programs import Lowered
 
@@ -22,10 +22,10 @@ def readout_group(lowered: Lowered, points: Points) -> Printed | None:
         return None
     program, adjoint = found.programs["readout"], found.programs["readout_adjoint"]
     components, grads = list(program.outputs), [bar(n) for n in forward.outputs]
-    near = near_reads(adjoint.body)
+    neighbours = neighbour_reads(adjoint.body)
     sites = [a.name for a in forward.inputs if a.kind is Kind.SITE]
     names = frozenset(a.name for a in found.fixed)
-    imported = [n for n in grads if n in near]
+    imported = [n for n in grads if n in neighbours]
     wanted = [n for n in adjoint.outputs if adjoint.kinds()[n] is Kind.SITE]
     flat = points == "numbers"
     routines = {

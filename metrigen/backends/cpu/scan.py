@@ -15,7 +15,7 @@ from metrigen.ir.statement import unknown
 from metrigen.spec.functions import expm1
 
 # Names that the C++ around a function uses itself.
-TAKEN = frozenset("R V LANES load store spread std Turn Growth Stumpff turn Word Bits omp".split())
+TAKEN = frozenset("R V LANES load store broadcast std Turn Growth Stumpff turn Word Bits omp".split())
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class _Joint:
             kind, arguments, member = self._place(f)
             if (kind, arguments) not in self.made:
                 name = self.made[kind, arguments] = f"joint__{len(self.made)}"
-                texts = ", ".join(f"spread({self.print(a)})" for a in arguments)
+                texts = ", ".join(f"broadcast({self.print(a)})" for a in arguments)
                 self.lines.append(f"const {kind} {name}({texts});")
             swap[f] = sp.Symbol(f"{self.made[kind, arguments]}.{member}", real=True)
         return CPP.print(expr.xreplace(swap))
@@ -78,10 +78,10 @@ def print_pointwise(program: Program) -> Pointwise:
             raise unknown(statement, "the C++ printer of tokens")
         for symbol, expr in statement.lets:
             declared = "" if symbol.name in program.outputs else "const V "
-            lines.append(f"{declared}{symbol.name} = spread({joint.print(expr)});")
+            lines.append(f"{declared}{symbol.name} = broadcast({joint.print(expr)});")
         for name, expr in statement.stores:
             if not (expr.is_Symbol and expr.name == name):
-                lines.append(f"{name} = spread({joint.print(expr)});")
+                lines.append(f"{name} = broadcast({joint.print(expr)});")
     return Pointwise(program.name, tuple(names.get(a.name, a.name) for a in program.inputs),
                      tuple(program.outputs), tuple(lines))  # fmt: skip
 

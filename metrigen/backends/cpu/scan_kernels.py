@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from metrigen.backends.cpu.scan import print_pointwise
-from metrigen.backends.walk import Walk, walk_of
+from metrigen.backends.sequential import SequentialScan, sequential_scan
 from metrigen.emit.render import render
 from metrigen.ir.nodes import Program
 from metrigen.layers.docs import comment, token_docs
@@ -24,9 +24,9 @@ def sequence_cpp_text(layer: Layer, header: str) -> str:
     moving: tuple[Program, ...] = (scan.step, scan.step_adjoint)
     coupled: dict[str, Any] = {}
     if scan.rotations:
-        walks = walk_of(scan.step), walk_of(scan.step_adjoint)
-        moving = tuple(part for walk in walks for part in (walk.head, walk.tail))
-        coupled = _coupled(layer, *walks)
+        scans = sequential_scan(scan.step), sequential_scan(scan.step_adjoint)
+        moving = tuple(part for sequential in scans for part in (sequential.head, sequential.tail))
+        coupled = _coupled(layer, *scans)
     pointwise = [print_pointwise(p) for p in (*moving, scan.readout, scan.readout_adjoint)]
     used = set(re.findall(r"\b([a-z0-9]+_)\(", "\n".join(line for f in pointwise for line in f.lines)))
     n, m, r = len(scan.fields), len(scan.tokens), len(scan.components)
@@ -69,7 +69,7 @@ def _sources(layer: Layer) -> dict[str, str]:
     return found | {name: f"load(all, past[{i}] + c, count)" for i, name in enumerate(fields)}
 
 
-def _coupled(layer: Layer, step: Walk, adjoint: Walk) -> dict[str, Any]:
+def _coupled(layer: Layer, step: SequentialScan, adjoint: SequentialScan) -> dict[str, Any]:
     """What the walk over coupled channels is written from."""
     scan, fixed = layer.scan, _step_fixed(layer)
     cotangents = {bar(out): f"g[{i}]" for i, out in enumerate(scan.step.outputs)}
@@ -83,19 +83,23 @@ def _coupled(layer: Layer, step: Walk, adjoint: Walk) -> dict[str, Any]:
     }
 
 
-def _parts(layer: Layer, walk: Walk, cotangents: Mapping[str, str], results: Mapping[str, str]) -> dict[str, Any]:
+def _parts(
+    layer: Layer, sequential: SequentialScan, cotangents: Mapping[str, str], results: Mapping[str, str]
+) -> dict[str, Any]:
     """Calls of the head and the tail of a token, and what is done with whole rows in between."""
-    rows = {n: f"load(Whole{{}}, held + {i} * width + (c - from), LANES)" for i, n in enumerate(walk.held)}
+    rows = {n: f"load(Whole{{}}, held + {i} * width + (c - from), LANES)" for i, n in enumerate(sequential.held)}
     sources = {**rows, **_sources(layer), **cotangents}
-    kept = len(walk.head.outputs)
+    kept = len(sequential.head.outputs)
     return {
-        "held": len(walk.held),
+        "held": len(sequential.held),
         "kept": kept,
-        "head_call": ", ".join([*(sources[a.name] for a in walk.head.inputs), *_places("kept", kept)]),
-        "tail_call": ", ".join([sources[a.name] for a in walk.tail.inputs] + [results[n] for n in walk.tail.outputs]),
-        "early": [f"{results[n]} = {rows[walk.held[i]]};" for n, i in walk.early.items()],
-        "turned": _by_matrix(layer, [(t.matrix, t.src, t.dst) for t in walk.turned]),
-        "products": _by_matrix(layer, [(p.matrix, p.left, p.right) for p in walk.products]),
+        "head_call": ", ".join([*(sources[a.name] for a in sequential.head.inputs), *_places("kept", kept)]),
+        "tail_call": ", ".join(
+            [sources[a.name] for a in sequential.tail.inputs] + [results[n] for n in sequential.tail.outputs]
+        ),
+        "early": [f"{results[n]} = {rows[sequential.held[i]]};" for n, i in sequential.early.items()],
+        "turned": _by_matrix(layer, [(t.matrix, t.src, t.dst) for t in sequential.turned]),
+        "products": _by_matrix(layer, [(p.matrix, p.left, p.right) for p in sequential.products]),
     }
 
 

@@ -9,7 +9,7 @@ from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
 from metrigen.discretise.steady_programs import LinearSteady, StencilSteady
 from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program
 from metrigen.layers.docs import field_docs
-from metrigen.passes.sweeps import near_reads
+from metrigen.passes.partition import neighbour_reads
 from metrigen.passes.vary import bar
 from metrigen.programs import Lowered
 
@@ -48,7 +48,7 @@ def _read(program: Program) -> Program:
 
 
 def _with_curvature(apply: Program, unknown: str, rank: int) -> Program:
-    """A u and, in the same sweep, u . A u."""
+    """A u and, in the same fusion group, u . A u."""
     (image,) = apply.outputs
     origin = (0,) * rank
     term = Map(sums=(("curvature__sum", Kind.CHANNEL, Leaf(unknown, origin) * Leaf(image, origin)),))
@@ -64,8 +64,8 @@ def _print(group: Group, steady: LinearSteady) -> Printed:
     adjoint = group.programs.get("operator_adjoint")
     kinds = adjoint.kinds() if adjoint else {}
     wanted = [n for n in adjoint.outputs if kinds[n] is Kind.SITE] if adjoint else []
-    near = near_reads(adjoint.body) if adjoint else set()
-    imported = [n for n in (unknown, cotangent) if n in near]
+    neighbours = neighbour_reads(adjoint.body) if adjoint else set()
+    imported = [n for n in (unknown, cotangent) if n in neighbours]
     beside = {unknown, cotangent} - {*imported} | {*wanted}
     routines: dict[str, Routine] = {}
     for name, program in group.programs.items():

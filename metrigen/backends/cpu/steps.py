@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from metrigen.backends.cpu.group import Group, Points, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
 from metrigen.ir.nodes import Kind, Leaf, Map
+from metrigen.ir.queries import solves_in
 from metrigen.layers.docs import field_docs
 from metrigen.passes.collect import collect_coefficients
+from metrigen.passes.partition import FusionGroup, neighbour_reads
 from metrigen.passes.rotate import Loop, rotate
-from metrigen.passes.sweeps import Sweep, near_reads
 from metrigen.passes.vary import bar, vary
 from metrigen.programs import Lowered
 
@@ -49,7 +50,7 @@ class _Steps:
     state: list[str]
     carried: list[str]
     actual: dict[str, dict[str, str]]
-    near: dict[str, set[str]]
+    neighbours: dict[str, set[str]]
 
     @classmethod
     def of(cls, group: Group, loop: Loop, state: list[str]) -> _Steps:
@@ -60,8 +61,8 @@ class _Steps:
             )
             for p in (loop.head, loop.inner, loop.tail)
         }
-        near = {n: near_reads(p.body) for n, p in programs.items()}
-        return cls(group, state, [a.name for a in loop.carried], actual, near)
+        neighbours = {n: neighbour_reads(p.body) for n, p in programs.items()}
+        return cls(group, state, [a.name for a in loop.carried], actual, neighbours)
 
     @property
     def site_fixed(self) -> list[str]:
@@ -75,7 +76,7 @@ class _Steps:
     @property
     def imported(self) -> list[str]:
         """Cotangents of the end that are read beside the site."""
-        return [n for n in self.cotangents if n in self.near["tail_adjoint"]]
+        return [n for n in self.cotangents if n in self.neighbours["tail_adjoint"]]
 
     def outputs(self, name: str) -> tuple[str, ...]:
         return self.group.programs[name].outputs
@@ -90,9 +91,9 @@ class _Steps:
 
     def filled(self) -> dict[str, set[str]]:
         """Arrays whose margins are written: somebody reads them beside the site."""
-        near, carried = self.near, self.carried
-        read = set().union(*(near[p] for p in ("inner", "tail", "inner_adjoint", "tail_adjoint")))
-        pulled = near["inner_adjoint"] | near["head_adjoint"]
+        neighbours, carried = self.neighbours, self.carried
+        read = set().union(*(neighbours[p] for p in ("inner", "tail", "inner_adjoint", "tail_adjoint")))
+        pulled = neighbours["inner_adjoint"] | neighbours["head_adjoint"]
         pairs = zip(self.outputs("inner"), self.outputs("head"), strict=True)
         need = [i for i, pair in enumerate(pairs) if {*map(bar, pair)} & pulled]
         ahead = {
@@ -148,17 +149,17 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: 
     }
     return printed(
         group, routines, "kernels_steps.cpp.j2", calls=steps.calls(routines), state=state, carried=len(steps.carried),
-        site_fixed=steps.site_fixed, touched=touched, windows=rank == 2,
+        site_fixed=steps.site_fixed, touched=touched, windows=rank == 2 and not solves_in(group.programs["inner"]),
         imported=[steps.cotangents.index(n) for n in steps.imported], points=points,
     )  # fmt: skip
 
 
 def reach(group: Group) -> int:
-    """How many sites a step can carry a value along an axis: the sum over its sweeps of the widest read."""
-    return sum(_widest(part) for part in group.cuts["inner"].parts if isinstance(part, Sweep))
+    """How many sites a step can carry a value along an axis: the sum over its fusion groups of the widest read."""
+    return sum(_widest(part) for part in group.cuts["inner"].parts if isinstance(part, FusionGroup))
 
 
-def _widest(sweep: Sweep) -> int:
-    maps = [s for s in sweep.statements if isinstance(s, Map)]
+def _widest(fusion: FusionGroup) -> int:
+    maps = [s for s in fusion.statements if isinstance(s, Map)]
     offsets = (leaf.offset for s in maps for e in s.expressions for leaf in e.atoms(Leaf))
     return max((abs(o) for offset in offsets for o in offset), default=0)

@@ -29,6 +29,7 @@ def graph_reference_text(layer: Layer, head: str) -> str:
         edges_fixed=_edges([a for a in layer.programs["step"].inputs if a.name not in layer.fields])
         if layer.stepping else (),
         noise=(),  # a graph has no temperature
+        fields=len(layer.fields),
         cayley=any(isinstance(s, Cayley) for s in layer.lowered.prologue),
     )  # fmt: skip
 

@@ -85,8 +85,8 @@ class _Writer:
             return
         if isinstance(statement, Solve):
             given = ", ".join((statement.rhs, *statement.coefficients))
-            operator = self.constraints[constraint_key(statement)].name
-            self.lines.append(f"{statement.out} = solve({operator}, {statement.singular}, {given})")
+            constraint = self.constraints[constraint_key(statement)].name.upper()
+            self.lines.append(f"{statement.out} = solve({constraint}, {given})")
             return
         if isinstance(statement, (Root, RootAdjoint)):
             self.lines.append(self._root(statement))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from metrigen.backends.torch.printer import Function, print_function
 from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady, StencilSteady
 from metrigen.emit.render import render
+from metrigen.ir.constraints import walls_of
 from metrigen.ir.nodes import Array, Cayley
 from metrigen.layers.docs import docstring, field_docs
 from metrigen.layers.joint import joint
@@ -17,6 +18,7 @@ from metrigen.spec.domain import Lattice
 from metrigen.spec.symbols import Param
 
 _OPERATOR_DOC = "A psi at every site, the symmetric operator of an elliptic constraint."
+_MODES_DOC = "The eigenvalues of A: of sin(theta/2)**2, then sin(theta), of every axis, and the coefficients."
 
 
 _EQUATION_DOCS = (
@@ -28,8 +30,21 @@ _EQUATION_DOCS = (
 
 
 def elliptic(layer: Layer) -> tuple[Function, ...]:
-    """The operators of the elliptic constraints."""
-    return tuple(print_function(program, layer.rank) for program in layer.constraints.values())
+    """The operators of the elliptic constraints, then the eigenvalues of those that waves diagonalise."""
+    programs = (*layer.constraints.values(), *layer.eigenvalues.values())
+    return tuple(print_function(program, layer.rank) for program in programs)
+
+
+def _elliptic_context(layer: Layer) -> dict[str, object]:
+    """What the template of the solves reads: name -> (operator, eigenvalues or None, whether it is singular)."""
+    modes = {key: program.name for key, program in layer.eigenvalues.items()}
+    walls = walls_of(layer.constraints)
+    return {
+        "constraints": {p.name: (modes.get(key), key[1]) for key, p in layer.constraints.items()},
+        "by_waves": bool(modes),
+        "by_iteration": len(modes) < len(layer.constraints),
+        "walls": walls.value if walls else "",
+    }
 
 
 def implicit(layer: Layer) -> Mapping[str, tuple[Function, ...]]:
@@ -72,12 +87,14 @@ def reference_text(layer: Layer, head: str) -> str:
         learned=bool(layer.learned),
         functions=functions(layer),
         elliptic=elliptic(layer),
+        **_elliptic_context(layer),
         implicit=implicit(layer),
         minimum=isinstance(evolution, NonlinearSteady),
         planes=isinstance(evolution, NonlinearSteady) and not evolution.equation.coupled,
         equations={layer.equations[e]: e for e in layer.equations},
         docs={name: docstring(doc) for name, doc in field_docs(layer.lowered).items()}
-        | {f.name: _OPERATOR_DOC for f in elliptic(layer)}
+        | {p.name: _OPERATOR_DOC for p in layer.constraints.values()}
+        | {p.name: _MODES_DOC for p in layer.eigenvalues.values()}
         | {f.name: doc for own in implicit(layer).values() for f, doc in zip(own, _EQUATION_DOCS, strict=True)},
         stepping=layer.stepping,
         driven=driven_places(layer),

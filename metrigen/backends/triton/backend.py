@@ -10,7 +10,7 @@ from metrigen.backends.base import Backend
 from metrigen.backends.triton.edges import edge_traffic
 from metrigen.backends.triton.kernels import kernels_text
 from metrigen.backends.triton.scan_kernels import sequence_kernels_text
-from metrigen.backends.triton.walk import fits
+from metrigen.backends.triton.sequential import fits
 from metrigen.emit.header import header
 from metrigen.emit.layout import layout
 from metrigen.emit.plain_names import plain_python

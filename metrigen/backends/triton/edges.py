@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrigen.backends.graph_sweeps import graph_cut
+from metrigen.backends.graph_partition import graph_partition
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.nodes import Kind, Program
 from metrigen.layers.layer import Layer
@@ -25,14 +25,14 @@ def edge_traffic(layer: Layer, operator: Operator) -> str:
 
 def _bytes(program: Program) -> tuple[int, int]:
     """Of an edge, seen from both of its ends: what is read at the other end, its own values, and its number; of a node
-    what its sweeps read and write."""
-    cut, kinds = graph_cut(program), program.kinds()
+    what its fusion groups read and write."""
+    partition, kinds = graph_partition(program), program.kinds()
     edges = nodes = 0
-    for sweep in cut.sweeps if cut is not None else ():
-        ends = {s.src for s in sweep.edges if isinstance(s, EdgeMap)}
-        made = {n for s in sweep.edges for n, _ in s.defines}
-        read = {n for s in (*sweep.edges, *sweep.gathers, *sweep.nodes) for n in s.reads}
+    for fusion in partition.fusions if partition is not None else ():
+        ends = {s.src for s in fusion.edges if isinstance(s, EdgeMap)}
+        made = {n for s in fusion.edges for n, _ in s.defines}
+        read = {n for s in (*fusion.edges, *fusion.gathers, *fusion.nodes) for n in s.reads}
         own = {n for n in read if kinds[n] is Kind.EDGE} - made
-        edges += 8 * (len(ends) + len(own) + 1) * bool(sweep.edges)
-        nodes += 4 * (len([n for n in read if kinds[n] is Kind.SITE]) + len(sweep.kept))
+        edges += 8 * (len(ends) + len(own) + 1) * bool(fusion.edges)
+        nodes += 4 * (len([n for n in read if kinds[n] is Kind.SITE]) + len(fusion.kept))
     return edges, nodes

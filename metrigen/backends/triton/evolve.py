@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from metrigen.backends.triton.evolution import ChipKernel, Evolution
 from metrigen.backends.triton.evolve_arrays import Arrays
-from metrigen.backends.triton.plane import Near, PlaneFunction
+from metrigen.backends.triton.plane import Neighbours, PlaneFunction
 from metrigen.backends.triton.printer import asked
 from metrigen.backends.triton.units import rows, sums_of, unit_call
 from metrigen.ir.nodes import Accumulate, Kind, Map, Mix, Outer, Program, Statement, Total, Units
@@ -21,11 +21,11 @@ from metrigen.passes.vary import bar
 
 
 def print_evolution(
-    step: Program, adjoint: Program, fields: tuple[str, ...], near: Near, on_request: tuple[str, ...] = ()
+    step: Program, adjoint: Program, fields: tuple[str, ...], neighbours: Neighbours, on_request: tuple[str, ...] = ()
 ) -> Evolution:
     """The kernels of ``step`` and of its variation; ``on_request`` are numbers whose cotangents are summed where they
     are asked for."""
-    return _Writer(step, adjoint, fields, near, on_request).evolution()
+    return _Writer(step, adjoint, fields, neighbours, on_request).evolution()
 
 
 class _Writer(Arrays):
@@ -181,7 +181,7 @@ class _Writer(Arrays):
     # Forward.
 
     def _evolve(self) -> ChipKernel:
-        lines = [*self._place(self.step), *self.near.lines(self._needed(self.functions))]
+        lines = [*self._place(self.step), *self.neighbours.lines(self._needed(self.functions))]
         lines += [self._load(f) for f in self.fields]
         lines += self._load_fixed(self.step)
         taken = self._load_driven(self.step, "k__", "base__ + k__ * stride__")
@@ -212,7 +212,7 @@ class _Writer(Arrays):
 
     def _adjoint(self) -> ChipKernel:
         read = _joined(self.step, self.adjoint) if self._kept else self.adjoint
-        lines = [*self._place(read), *self.near.lines(self._needed((*self.functions, *self.reverse)))]
+        lines = [*self._place(read), *self.neighbours.lines(self._needed((*self.functions, *self.reverse)))]
         if self._kept or self._factors or self.grouped or self.driven:
             lines += self._whole()
         lines += self._load_fixed(read)
@@ -336,7 +336,7 @@ class _Writer(Arrays):
         args = ", ".join(self._adjoint_pointers())
         constants = self._constants + (", VARIED__=varied" if self.on_request else "")
         lines.append(f"_launch_planes(evolve_adjoint_kernel, {first}, group__, steps, {args}{constants})")
-        over = f"{(0, 1, *range(3, 3 + self.near.rank))}" if self.grouped else "0"
+        over = f"{(0, 1, *range(3, 3 + self.neighbours.rank))}" if self.grouped else "0"
         lines += [f"{bar(n)} = {bar(n)}.sum({over}).to({first}.dtype)" for n in self._summed(Kind.CHANNEL)]
         lines += [f"{bar(n)} = {bar(n)}.sum().to({first}.dtype)" for n in self._summed(Kind.SCALAR)]
         lines += [f"{bar(n)} = {bar(n)}.sum(0).to({first}.dtype)" for n in self._summed(Kind.UNITS)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrigen.backends.triton.plane import Near, plane_functions
+from metrigen.backends.triton.plane import Neighbours, plane_functions
 from metrigen.backends.triton.units import unit_functions
 from metrigen.ir.nodes import Accumulate, Kind, Mix, Outer, Program, Total
 from metrigen.passes.vary import bar
@@ -12,13 +12,18 @@ class Arrays:
     """The arrays of a step and of its variation, by what becomes of them."""
 
     def __init__(
-        self, step: Program, adjoint: Program, fields: tuple[str, ...], near: Near, on_request: tuple[str, ...]
+        self,
+        step: Program,
+        adjoint: Program,
+        fields: tuple[str, ...],
+        neighbours: Neighbours,
+        on_request: tuple[str, ...],
     ) -> None:
         self.on_request = on_request
-        self.step, self.adjoint, self.fields, self.near = step, adjoint, fields, near
+        self.step, self.adjoint, self.fields, self.neighbours = step, adjoint, fields, neighbours
         self.grouped = any(isinstance(s, (Mix, Total)) for s in step.body)
-        self.functions = plane_functions(step, "step", near)
-        self.reverse = plane_functions(adjoint, "step_adjoint", near)
+        self.functions = plane_functions(step, "step", neighbours)
+        self.reverse = plane_functions(adjoint, "step_adjoint", neighbours)
         self.units = unit_functions(step, "step")
         self.reverse_units = unit_functions(adjoint, "step_adjoint")
         self.sizes_of = {a.name: a.units for a in step.inputs if a.kind is Kind.UNITS}
@@ -27,11 +32,11 @@ class Arrays:
         self.driven = frozenset(a.name for a in step.inputs if a.driven)
         self.noise = frozenset(a.name for a in step.inputs if a.noise)
         self.helpers: set[str] = set()
-        self.sizes = ["N__", *(f"N{axis}__" for axis in range(near.rank)), "TILE__"]
+        self.sizes = ["N__", *(f"N{axis}__" for axis in range(neighbours.rank)), "TILE__"]
         self.sizes += ["GROUP__"] if self.grouped else []
         everything = (*self.functions, *self.reverse)
-        self.nears = [f"near__{k}" for k in range(len(near.sets))]
-        self.insides = [m.name for m in near.inside if any(m.name in f.insides for f in everything)]
+        self.nears = [f"near__{k}" for k in range(len(neighbours.sets))]
+        self.insides = [m.name for m in neighbours.inside if any(m.name in f.insides for f in everything)]
 
     @property
     def _kept(self) -> list[str]:

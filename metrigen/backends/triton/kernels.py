@@ -11,7 +11,7 @@ from typing import Any
 
 from metrigen.backends.triton.evolution import Evolution, Kernel
 from metrigen.backends.triton.evolve import print_evolution
-from metrigen.backends.triton.plane import PlaneFunction, near_of, read_helper, width
+from metrigen.backends.triton.plane import PlaneFunction, neighbours_of, read_helper, width
 from metrigen.backends.triton.printer import Driver, print_kernels
 from metrigen.backends.triton.solve import Solve, print_solve, solvable
 from metrigen.discretise.steady_programs import StencilSteady
@@ -66,7 +66,7 @@ def _on_chip(layer: Layer, evolution: Evolution | None, solve: Solve | None) -> 
     """What the templates of the fused kernels take."""
     functions = evolution.functions if evolution else solve.functions if solve else ()
     periodic = layer.lowered.readout.periodic
-    counts = sorted({width(s) for s in _near(layer).sets}) if functions else []
+    counts = sorted({width(s) for s in _neighbours(layer).sets}) if functions else []
     outer = evolution is not None and any("_outer(" in line for line in evolution.launch_adjoint)
     return {
         "functions": functions,
@@ -94,17 +94,17 @@ def launch_table() -> dict[str, int]:
     return dict(sorted(json.loads(text).items()))
 
 
-def _near(layer: Layer) -> Any:
+def _neighbours(layer: Layer) -> Any:
     names = ("step", "step_adjoint") if layer.stepping else ("weights", "apply", "gather", "diagonal")
     programs = [layer.programs[name] for name in names if name in layer.optimised]
-    return near_of(programs, layer.rank, layer.lowered.readout.periodic)
+    return neighbours_of(programs, layer.rank, layer.lowered.readout.periodic)
 
 
 def _evolution(layer: Layer) -> Evolution | None:
     if not layer.stepping:
         return None
     step, adjoint = (layer.programs[name] for name in ("step", "step_adjoint"))
-    found = print_evolution(step, adjoint, layer.fields, _near(layer), layer.lowered.on_request)
+    found = print_evolution(step, adjoint, layer.fields, _neighbours(layer), layer.lowered.on_request)
     docs = field_docs(layer.lowered)
     first, *motion = docs["step"]
     return replace(
@@ -119,7 +119,7 @@ def _solve(layer: Layer) -> Solve | None:
     programs, steady = layer.programs, layer.evolution
     if not isinstance(steady, StencilSteady) or not solvable(programs):
         return None
-    return print_solve(programs, steady.unknown, _near(layer), steady.monotone)
+    return print_solve(programs, steady.unknown, _neighbours(layer), steady.monotone)
 
 
 def _plane_docs(functions: Sequence[PlaneFunction]) -> dict[str, str]:

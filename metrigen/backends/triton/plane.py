@@ -19,7 +19,7 @@ Offsets = tuple[Offset, ...]
 
 
 @dataclass(frozen=True)
-class Near:
+class Neighbours:
     """The index tiles of a package: ``near__k`` reads the offsets ``sets[k]``; ``inside`` are its indicators."""
 
     sets: tuple[Offsets, ...]
@@ -187,7 +187,7 @@ def inlined(statement: Map) -> Map:
     return replace(statement, lets=tuple(lets)).with_expressions(lambda e: e.xreplace(numbers))
 
 
-def near_of(programs: Iterable[Program], rank: int, periodic: bool) -> Near:
+def neighbours_of(programs: Iterable[Program], rank: int, periodic: bool) -> Neighbours:
     """Every set of offsets and every indicator that the programs use."""
     sets: set[Offsets] = set()
     marks: set[Inside] = set()
@@ -196,10 +196,10 @@ def near_of(programs: Iterable[Program], rank: int, periodic: bool) -> Near:
             sets |= {offsets for offsets in reads_of(statement).values() if offsets}
             marks |= {a for e in statement.expressions for a in e.free_symbols if isinstance(a, Inside)}
     order: Callable[[Offsets], tuple[int, Offsets]] = lambda s: (len(s), s)
-    return Near(tuple(sorted(sets, key=order)), tuple(sorted(marks, key=lambda m: m.name)), rank, periodic)
+    return Neighbours(tuple(sorted(sets, key=order)), tuple(sorted(marks, key=lambda m: m.name)), rank, periodic)
 
 
-def plane_function(statement: Map, name: str, kinds: Mapping[str, Kind], near: Near) -> PlaneFunction:
+def plane_function(statement: Map, name: str, kinds: Mapping[str, Kind], neighbours: Neighbours) -> PlaneFunction:
     """The function of a ``Map``; a sum is returned as the tile that is to be summed."""
     statement = inlined(statement)
     atoms = sorted({a for e in statement.expressions for a in e.free_symbols}, key=lambda a: a.name)
@@ -212,7 +212,7 @@ def plane_function(statement: Map, name: str, kinds: Mapping[str, Kind], near: N
     for array, offsets in reads.items():
         if not offsets:
             continue
-        index = near.name(offsets)
+        index = neighbours.name(offsets)
         nears += [index] if index not in nears else []
         got = [Leaf(array, o).name for o in offsets] + ["_"] * (width(offsets) - len(offsets))
         lines.append(f"{', '.join(got)} = _read{width(offsets)}({array}, {index}, TILE__)")
@@ -240,8 +240,8 @@ def plane_function(statement: Map, name: str, kinds: Mapping[str, Kind], near: N
     )
 
 
-def plane_functions(program: Program, name: str, near: Near) -> tuple[PlaneFunction, ...]:
+def plane_functions(program: Program, name: str, neighbours: Neighbours) -> tuple[PlaneFunction, ...]:
     """One function for each ``Map`` of a program, in order."""
     kinds = program.kinds()
     maps = maps_in(program, "the Triton printer of planes")
-    return tuple(plane_function(s, f"_{name}_{k}", kinds, near) for k, s in enumerate(maps))
+    return tuple(plane_function(s, f"_{name}_{k}", kinds, neighbours) for k, s in enumerate(maps))

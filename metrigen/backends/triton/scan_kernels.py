@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from metrigen.backends.triton.scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Pointwise, loops, print_pointwise
-from metrigen.backends.triton.walk_kernels import block, load_numbers, walk_text
+from metrigen.backends.triton.sequential_kernels import block, load_numbers, sequential_text
 from metrigen.emit.render import render
 from metrigen.layers.docs import docstring, token_docs
 from metrigen.layers.layer import Layer
@@ -16,7 +16,7 @@ def sequence_kernels_text(layer: Layer, header: str) -> str:
     """The text of ``kernels.py``."""
     scan = layer.scan
     read, readouts = layer.scan.reads(scan.readout), (scan.readout, scan.readout_adjoint)
-    moving, parts = walk_text(layer) if scan.rotations else _chunked(layer)
+    moving, parts = sequential_text(layer) if scan.rotations else _chunked(layer)
     pointwise = [*moving, *(print_pointwise(p) for p in readouts)]
     text = "\n".join(line for f in pointwise for line in f.lines)
     return render(

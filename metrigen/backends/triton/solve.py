@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from metrigen.backends.triton.evolution import ChipKernel
-from metrigen.backends.triton.plane import Near, PlaneFunction, plane_functions
+from metrigen.backends.triton.plane import Neighbours, PlaneFunction, plane_functions
 from metrigen.ir.nodes import Kind, Map, Program
 
 
@@ -28,16 +28,16 @@ class Solve:
     order: tuple[int, ...]
 
 
-def print_solve(programs: Mapping[str, Program], unknown: str, near: Near, monotone: bool) -> Solve:
+def print_solve(programs: Mapping[str, Program], unknown: str, neighbours: Neighbours, monotone: bool) -> Solve:
     """The kernels of ``weights``, ``apply``, ``gather`` and ``diagonal``."""
-    return _Writer(programs, unknown, near, monotone).solve()
+    return _Writer(programs, unknown, neighbours, monotone).solve()
 
 
 class _Writer:
-    def __init__(self, programs: Mapping[str, Program], unknown: str, near: Near, monotone: bool) -> None:
-        self.programs, self.unknown, self.near, self.monotone = programs, unknown, near, monotone
+    def __init__(self, programs: Mapping[str, Program], unknown: str, neighbours: Neighbours, monotone: bool) -> None:
+        self.programs, self.unknown, self.neighbours, self.monotone = programs, unknown, neighbours, monotone
         names = ("weights", "apply", *(("gather",) if monotone else ()), "diagonal")
-        self.function = {name: plane_functions(programs[name], name, near)[0] for name in names}
+        self.function = {name: plane_functions(programs[name], name, neighbours)[0] for name in names}
         weights = programs["weights"]
         self.kinds = {a.name: a.kind for a in weights.inputs}
         read = {name for s in weights.body for name in s.reads}
@@ -65,7 +65,7 @@ class _Writer:
             "at__ = tl.arange(0, TILE__)",
             "ok__ = at__ < N__",
             "base__ = plane__ * N__ + at__",
-            *self.near.lines(needed),
+            *self.neighbours.lines(needed),
             *(load[self.kinds[n]].format(n=n) for n in self.read),
             "b__ = _load_plane(b___ptr, base__, ok__, ACC)",
             f"{', '.join(weights.results)} = {weights.call()}",
@@ -192,7 +192,7 @@ class _Writer:
     def _kernel(
         self, name: str, doc: str, pointers: tuple[str, ...], lines: list[str], extra: tuple[str, ...]
     ) -> ChipKernel:
-        sizes = ["N__", *(f"N{axis}__" for axis in range(self.near.rank)), *extra, "TILE__"]
+        sizes = ["N__", *(f"N{axis}__" for axis in range(self.neighbours.rank)), *extra, "TILE__"]
         constants = [f"{n}: tl.constexpr" for n in (*sizes, "ACC")]
         return ChipKernel(
             f"{name}_kernel", doc, (*(f"{p}_ptr" for p in pointers), "C__", "max_iter__", *constants), tuple(lines)

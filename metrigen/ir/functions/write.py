@@ -92,12 +92,12 @@ _CPP: Mapping[str, str] = {
         ("atanh", "atanh"), ("expm1", "expm1"),
     )},
     "choose_": """template <class C, class X, class Y> inline V choose_(C c, X x, Y y) {
-    V at = spread(c), one = spread(x), other = spread(y);
+    V at = broadcast(c), one = broadcast(x), other = broadcast(y);
     return at > R(0) ? one : other;
 }""",
     "guard_": """template <class P, class X> inline V guard_(P p, X x) {
-    V at = spread(p), value = spread(x);
-    return at == R(0) ? spread(R(1)) : value;
+    V at = broadcast(p), value = broadcast(x);
+    return at == R(0) ? broadcast(R(1)) : value;
 }""",
 }  # fmt: skip
 
@@ -199,7 +199,7 @@ def _cpp(stem: str, found: Form) -> str:
     call = f"inline R {stem}_({plain}) {{ return R(own::{stem}({', '.join(names)})); }}"
     types = ", ".join(f"class {n.upper()}" for n in names)
     given = ", ".join(f"{n.upper()} {n}" for n in names)
-    spread = ", ".join(f"{n}__ = spread({n})" for n in names)
+    spread = ", ".join(f"{n}__ = broadcast({n})" for n in names)
     lane = ", ".join(f"R({n}__[l])" for n in names)
     one = names[0]
     vector = (
@@ -220,14 +220,14 @@ def _is_arithmetic(found: Form) -> bool:
 def _along_vectors(stem: str, found: Form) -> str:
     """In the precision of the kernel, all lanes at once."""
     names = "xyz"[: len(found.arguments)]
-    lines = [f"    const V {a} = spread({n}__);" for a, n in zip(found.arguments, names, strict=True)]
+    lines = [f"    const V {a} = broadcast({n}__);" for a, n in zip(found.arguments, names, strict=True)]
     for line in found.lines:
         text = re.sub(r"(?<![\w.])\d[\d.]*(?:e[-+]?\d+)?", r"R(\g<0>)", _CALL.sub(r"along::\1(", line))
         lines.append(f"    {text};" if text.startswith("return ") else f"    const auto {text};")
     types = ", ".join(f"class {n.upper()}" for n in names)
     given = ", ".join(f"{n.upper()} {n}__" for n in names)
     vector = "\n".join([f"template <{types}> inline V {stem}_({given}) {{", *lines, "}"])
-    plain, spread = ", ".join(f"R {n}" for n in names), ", ".join(f"spread({n})" for n in names)
+    plain, spread = ", ".join(f"R {n}" for n in names), ", ".join(f"broadcast({n})" for n in names)
     return f"{vector}\ninline R {stem}_({plain}) {{ return {stem}_({spread})[0]; }}"
 
 
@@ -238,7 +238,7 @@ inline double like(double, double c) { return c; }
 """
 _ALONG_WORDS = """namespace along {
 template <class C> inline V where(C c, V a, V b) { return c ? a : b; }
-inline V like(V, R c) { return spread(c); }
+inline V like(V, R c) { return broadcast(c); }
 inline V quotient(V x, V y) { return x / y; }
 inline V largest(V x, V y) { return x > y ? x : y; }
 inline V smallest(V x, V y) { return x > y ? y : x; }

@@ -1,7 +1,7 @@
-"""Cut a program on a graph into sweeps: passes over the nodes, each with a loop over the edges of a node.
+"""Cut a program on a graph into fusion groups: passes over the nodes, each with a loop over the edges of a node.
 
-A sweep works out edge values where they are summed, at either end of an edge, so that no edge array is kept but those
-that a program returns. It may read at other nodes what earlier sweeps have stored. Invariant: the values.
+A fusion group works out edge values where they are summed, at either end of an edge, so that no edge array is kept but
+those that a program returns. It may read at other nodes what earlier fusion groups have stored. Invariant: the values.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OnEdges = Map | EdgeMap
 
 
 @dataclass(frozen=True)
-class GraphSweep:
+class GraphFusion:
     """One pass over the nodes.
 
     edges    what is worked out on every edge of a node, in order
@@ -38,16 +38,17 @@ class GraphSweep:
 
 
 @dataclass(frozen=True)
-class GraphCut:
-    """A program as sweeps, the statements on parameters ahead of them, and parameter -> terms of its cotangent."""
+class GraphPartition:
+    """A program as fusion groups, the statements on parameters ahead of them, and parameter -> terms of its
+    cotangent."""
 
-    sweeps: tuple[GraphSweep, ...]
+    fusions: tuple[GraphFusion, ...]
     early: tuple[Local, ...]
     totals: Mapping[str, tuple[str, ...]]
 
 
-def graph_cut(program: Program) -> GraphCut | None:
-    """The sweeps of a program; None where it holds a statement that none of them can do."""
+def graph_partition(program: Program) -> GraphPartition | None:
+    """The fusion groups of a program; None where it holds a statement that none of them can do."""
     body = known(program, "graph_cut")
     if not all(isinstance(s, (Map, EdgeMap, Mix, Total, Outer, Local, Fold, Accumulate)) for s in body):
         return None
@@ -61,9 +62,9 @@ def graph_cut(program: Program) -> GraphCut | None:
     levels = _levels(program)
     reads = {n for s in body if isinstance(s, EdgeMap) and s.onto is Kind.EDGE for n in (s.src,)}
     count = max(levels.values(), default=0) + 1
-    sweeps = tuple(_sweep(program, levels, level, reads) for level in range(count))
+    fusions = tuple(_fusion(program, levels, level, reads) for level in range(count))
     early = tuple(s for s in body if isinstance(s, Local))
-    return GraphCut(tuple(s for s in sweeps if s.gathers or s.nodes or s.owned), early, totals)
+    return GraphPartition(tuple(s for s in fusions if s.gathers or s.nodes or s.owned), early, totals)
 
 
 def _sums(statement: Map | Outer) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ def _on_edges(statement: Statement) -> bool:
 
 
 def _levels(program: Program) -> dict[Statement, int]:
-    """Statement -> the sweep that does it: behind that of what it reads at other nodes."""
+    """Statement -> the fusion group that does it: behind that of what it reads at other nodes."""
     found: dict[Statement, int] = {}
     of_array: dict[str, int] = {}
     for s in program.body:
@@ -89,7 +90,7 @@ def _levels(program: Program) -> dict[Statement, int]:
     return found
 
 
-def _sweep(program: Program, levels: Mapping[Statement, int], level: int, ends: set[str]) -> GraphSweep:
+def _fusion(program: Program, levels: Mapping[Statement, int], level: int, ends: set[str]) -> GraphFusion:
     here = [s for s in program.body if levels.get(s) == level]
     gathers = tuple(s for s in here if isinstance(s, EdgeMap) and s.onto is Kind.SITE)
     nodes = tuple(s for s in here if isinstance(s, (Map, Mix, Total, Outer)) and not _on_edges(s))
@@ -105,7 +106,7 @@ def _sweep(program: Program, levels: Mapping[Statement, int], level: int, ends: 
             needed.update(s.reads)
     later = {n for s, at in levels.items() if at > level for n in s.reads} | {*program.outputs} | ends
     made = [n for s in (*gathers, *nodes) for n, kind in s.defines if kind is Kind.SITE]
-    return GraphSweep(tuple(edges), owned, gathers, nodes, tuple(n for n in made if n in later))
+    return GraphFusion(tuple(edges), owned, gathers, nodes, tuple(n for n in made if n in later))
 
 
 def is_even(program: Program) -> bool:

@@ -1,26 +1,27 @@
-"""What ``kernels.py`` of a package with coupled channels has of its own, around ``metrigen.backends.triton.walk``."""
+"""What ``kernels.py`` of a package with coupled channels has of its own, around
+``metrigen.backends.triton.sequential``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from metrigen.backends.sequential import sequential_scan
 from metrigen.backends.triton.scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Pointwise, print_pointwise
-from metrigen.backends.triton.walk import Names, power_of_two, unit, walk_loops
-from metrigen.backends.walk import walk_of
+from metrigen.backends.triton.sequential import Names, power_of_two, sequential_loops, unit
 from metrigen.layers.layer import Layer
 
 
-def walk_text(layer: Layer) -> tuple[list[Pointwise], dict[str, Any]]:
+def sequential_text(layer: Layer) -> tuple[list[Pointwise], dict[str, Any]]:
     """The pointwise parts of a token, and what the template reads."""
     scan = layer.scan
-    step, adjoint = walk_of(scan.step), walk_of(scan.step_adjoint)
+    step, adjoint = sequential_scan(scan.step), sequential_scan(scan.step_adjoint)
     numbers = tuple(n for n in layer.scan.reads(scan.step) if n not in scan.rotations)
     names = Names(scan.fields, scan.tokens, numbers, layer.scan.block_of)
     flowed = scan.step_adjoint.outputs[: len(scan.fields) + len(scan.tokens) + len(numbers)]
-    parts = [print_pointwise(p) for walk in (step, adjoint) for p in (walk.head, walk.tail)]
+    parts = [print_pointwise(p) for sequential in (step, adjoint) for p in (sequential.head, sequential.tail)]
     return parts, {
-        "loops": walk_loops(names, step, adjoint, scan.step.outputs, flowed),
+        "loops": sequential_loops(names, step, adjoint, scan.step.outputs, flowed),
         "rotations": len(scan.rotations),
         "unit": unit(scan.blocks),
         "rows": sum(map(power_of_two, scan.blocks)),

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from metrigen.backends.sequential import SequentialScan
 from metrigen.backends.triton.scan import (
     BACKWARD_AT_ONCE,
     TOKENS_AT_ONCE,
@@ -20,7 +21,6 @@ from metrigen.backends.triton.scan import (
     place_token,
     store_states,
 )
-from metrigen.backends.walk import Walk
 from metrigen.passes.vary import bar
 
 # Numbers of all rotations of a program: they stay in registers, and so do as many sums backward.
@@ -43,7 +43,7 @@ def fits(blocks: Sequence[int]) -> bool:
 
 
 @dataclass(frozen=True)
-class WalkLoops:
+class SequentialLoops:
     """Lines that take a few tokens at once, forward and backward. A walk is as fast as its longest chain, and a round
     of tokens is loaded while the one before it is walked.
 
@@ -67,7 +67,9 @@ class Names:
     blocks: Mapping[str, int]
 
 
-def walk_loops(names: Names, step: Walk, adjoint: Walk, results: Sequence[str], flowed: Sequence[str]) -> WalkLoops:
+def sequential_loops(
+    names: Names, step: SequentialScan, adjoint: SequentialScan, results: Sequence[str], flowed: Sequence[str]
+) -> SequentialLoops:
     """``names.numbers``: coefficients of one number a channel that the step reads; ``results`` and ``flowed``: outputs
     of the step and of its adjoint, those of the rotations left out."""
     first: list[str] = []
@@ -76,23 +78,23 @@ def walk_loops(names: Names, step: Walk, adjoint: Walk, results: Sequence[str], 
     back: list[str] = []
     for k in range(BACKWARD_AT_ONCE):
         load_back(back, names.fields, names.tokens, k)
-    return WalkLoops(
+    return SequentialLoops(
         tuple(first), _scan(names, step, results, first), tuple(back), _adjoint(names, adjoint, results, flowed, back)
     )
 
 
-def _scan(names: Names, walk: Walk, results: Sequence[str], loads: Sequence[str]) -> tuple[str, ...]:
+def _scan(names: Names, sequential: SequentialScan, results: Sequence[str], loads: Sequence[str]) -> tuple[str, ...]:
     lines = _ahead(names.tokens, TOKENS_AT_ONCE, 1, loads)
     for k in range(TOKENS_AT_ONCE):
         places = _sources(names, k) | {u: f"{u}__x" for u in names.fields}
-        made = _token(lines, names, walk, "step", places)
+        made = _token(lines, names, sequential, "step", places)
         lines += [f"{u}__x = {made[n]}" for u, n in zip(names.fields, results, strict=True)]
         store_states(lines, names.fields, k)
     return tuple(lines)
 
 
 def _adjoint(
-    names: Names, walk: Walk, results: Sequence[str], flowed: Sequence[str], loads: Sequence[str]
+    names: Names, sequential: SequentialScan, results: Sequence[str], flowed: Sequence[str], loads: Sequence[str]
 ) -> tuple[str, ...]:
     read = (*names.tokens, *names.fields, *(f"{u}__out" for u in names.fields))
     lines = _ahead(read, BACKWARD_AT_ONCE, -1, loads)
@@ -101,7 +103,7 @@ def _adjoint(
         lines += [f"{u}__g = {u}__x + {u}__out__{k}__now" for u in names.fields]
         places = _sources(names, k) | {u: f"{u}__{k}__now" for u in names.fields}
         places |= {bar(out): f"{u}__g" for u, out in zip(names.fields, results, strict=True)}
-        made = _token(lines, names, walk, "step_adjoint", places)
+        made = _token(lines, names, sequential, "step_adjoint", places)
         lines += [f"{u}__x = {made[name]}" for u, name in zip(names.fields, flowed[:n], strict=True)]
         lines += [
             f"tl.store({token}__bar_ptr + at{k}__, {made[name]}.to({token}_ptr.dtype.element_ty), mask=ok{k}__)"
@@ -125,30 +127,34 @@ def _sources(names: Names, k: int) -> dict[str, str]:
     return {n: f"{n}__{k}__now" for n in names.tokens} | {c: c for c in names.numbers}
 
 
-def _token(lines: list[str], names: Names, walk: Walk, program: str, places: Mapping[str, str]) -> dict[str, str]:
+def _token(
+    lines: list[str], names: Names, sequential: SequentialScan, program: str, places: Mapping[str, str]
+) -> dict[str, str]:
     """Lines of one token; what they call the outputs of its program. ``places``: what is read -> what it is called."""
-    held = {name: f"{name}__held" for name in walk.held}
-    given = ", ".join(places[a.name] for a in walk.head.inputs)
-    lines.append(f"{', '.join(held[n] for n in walk.head.outputs)}, = _{program}_head({given})")
-    near: dict[tuple[int, int], str] = {}
+    held = {name: f"{name}__held" for name in sequential.held}
+    given = ", ".join(places[a.name] for a in sequential.head.inputs)
+    lines.append(f"{', '.join(held[n] for n in sequential.head.outputs)}, = _{program}_head({given})")
+    neighbours: dict[tuple[int, int], str] = {}
 
     def of_block(row: int, size: int) -> str:
         """The tile of a row's channels in the block of every lane."""
-        if (row, size) not in near:
-            near[row, size] = f"{held[walk.held[row]]}__of{size}"
+        if (row, size) not in neighbours:
+            neighbours[row, size] = f"{held[sequential.held[row]]}__of{size}"
             rows = power_of_two(size)
-            lines.append(f"{near[row, size]} = _of_block({held[walk.held[row]]}, near{size}__, {rows}, BLOCK)")
-        return near[row, size]
+            lines.append(
+                f"{neighbours[row, size]} = _of_block({held[sequential.held[row]]}, near{size}__, {rows}, BLOCK)"
+            )
+        return neighbours[row, size]
 
-    for turned in walk.turned:
+    for turned in sequential.turned:
         tile = of_block(turned.src, names.blocks[turned.matrix])
-        lines.append(f"{held[walk.held[turned.dst]]} = tl.sum({turned.matrix}__table * {tile}, axis=0)")
-    for product in walk.products:
+        lines.append(f"{held[sequential.held[turned.dst]]} = tl.sum({turned.matrix}__table * {tile}, axis=0)")
+    for product in sequential.products:
         # The transposed sum: what it gathers is what the transposed rotation gathers too.
         tile = of_block(product.left, names.blocks[product.matrix])
-        lines.append(f"{product.matrix}__sum += {tile} * {held[walk.held[product.right]]}[None, :]")
+        lines.append(f"{product.matrix}__sum += {tile} * {held[sequential.held[product.right]]}[None, :]")
     known = {**places, **held}
-    made = {n: f"{n}__made" for n in walk.tail.outputs}
-    given = ", ".join(known[a.name] for a in walk.tail.inputs)
+    made = {n: f"{n}__made" for n in sequential.tail.outputs}
+    given = ", ".join(known[a.name] for a in sequential.tail.inputs)
     lines.append(f"{', '.join(made.values())}, = _{program}_tail({given})")
-    return made | {n: held[walk.held[row]] for n, row in walk.early.items()}
+    return made | {n: held[sequential.held[row]] for n, row in sequential.early.items()}

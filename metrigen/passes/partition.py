@@ -1,9 +1,9 @@
-"""Cut a program into sweeps: runs of statements that one pass over the sites can do.
+"""Cut a program into fusion groups: runs of statements that one pass over the sites can do.
 
-A statement joins the sweep under way unless it reads at a neighbour what that sweep itself writes. Pointwise channel
-maps (``Mix``, ``Total``) join as well: the sweep then holds all coupled channels of a site at once; so do sums over the
-units of a network. Sums over the sites
-(``Outer``, ``SiteSum``) and solutions of equations stand alone. Invariant: the order of the statements.
+A statement joins the fusion group under way unless it reads at a neighbour what that fusion group itself writes.
+Pointwise channel maps (``Mix``, ``Total``) join as well: the fusion group then holds all coupled channels of a site at
+once; so do sums over the units of a network. Sums over the sites (``Outer``, ``SiteSum``) and solutions of equations
+stand alone. Invariant: the order of the statements.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program, Statement, Total, Units
+from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program, Solve, Statement, Total, Units
 from metrigen.ir.queries import known, maps_in
 
 Sited = Map | Mix | Total | Units
-Alone = Outer | SiteSum | Root | RootAdjoint
+Alone = Outer | SiteSum | Root | RootAdjoint | Solve
 
 
 @dataclass(frozen=True)
-class Sweep:
+class FusionGroup:
     """``kept`` are the arrays made here that memory has to hold: outputs, and what is read later or at neighbours."""
 
     statements: tuple[Sited, ...]
@@ -37,18 +37,18 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A program as sweeps and what stands alone, and which sums make up each parameter cotangent."""
+class Partition:
+    """A program as fusion groups and what stands alone, and which sums make up each parameter cotangent."""
 
-    parts: tuple[Sweep | Alone, ...]
+    parts: tuple[FusionGroup | Alone, ...]
     totals: tuple[Accumulate, ...]
 
 
-def cut(program: Program) -> Cut | None:
-    """The sweeps of a program; None where it holds statements on parameters that are more than sums."""
+def partition(program: Program) -> Partition | None:
+    """The fusion groups of a program; None where it holds statements on parameters that are more than sums."""
     groups: list[list[Sited] | Alone] = []
     totals: list[Accumulate] = []
-    for statement in known(program, "cut"):
+    for statement in known(program, "partition"):
         if isinstance(statement, Accumulate):
             totals.append(statement)
         elif isinstance(statement, Alone):
@@ -58,20 +58,20 @@ def cut(program: Program) -> Cut | None:
         else:
             return None
     later = [*_reads(groups), set(program.outputs)]
-    parts: list[Sweep | Alone] = []
+    parts: list[FusionGroup | Alone] = []
     for i, group in enumerate(groups):
         if not isinstance(group, list):
             parts.append(group)
             continue
         needed = set().union(*later[i + 1 :])
         made = [name for s in group for name in site_stores(s)]
-        parts.append(Sweep(tuple(group), tuple(name for name in made if name in needed)))
-    return Cut(tuple(parts), tuple(totals))
+        parts.append(FusionGroup(tuple(group), tuple(name for name in made if name in needed)))
+    return Partition(tuple(parts), tuple(totals))
 
 
-def near_reads(statements: Sequence[Statement]) -> set[str]:
+def neighbour_reads(statements: Sequence[Statement]) -> set[str]:
     """Arrays that are read at a neighbour."""
-    maps = maps_in(statements, "near_reads")
+    maps = maps_in(statements, "neighbour_reads")
     return {leaf.array for s in maps for e in s.expressions for leaf in e.atoms(Leaf) if any(leaf.offset)}
 
 
@@ -83,14 +83,15 @@ def site_stores(statement: Statement) -> tuple[str, ...]:
 
 
 def _join(groups: list[list[Sited] | Alone], statement: Sited) -> None:
-    """Into the last sweep that can take it: what it reads is ready there, at neighbours from earlier sweeps."""
-    near = near_reads([statement])
+    """Into the last fusion group that can take it: what it reads is ready there, at neighbours from earlier fusion
+    groups."""
+    neighbours = neighbour_reads([statement])
     at = len(groups)
     for i in range(len(groups) - 1, -1, -1):
         group = groups[i]
         if isinstance(group, list):
             made = {name for s in group for name in site_stores(s)}
-            if made & near:
+            if made & neighbours:
                 break
             at = i
             if made & set(statement.reads):

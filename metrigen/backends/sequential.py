@@ -33,7 +33,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Walk:
+class SequentialScan:
     """A program of one token, cut at its rotations. ``held`` are the names of the rows; ``early`` those outputs of the
     program that the head makes."""
 
@@ -45,7 +45,7 @@ class Walk:
     early: Mapping[str, int]
 
 
-def walk_of(program: Program) -> Walk:
+def sequential_scan(program: Program) -> SequentialScan:
     """The parts of ``program``, in which no rotation reads what another one made."""
     late: set[str] = set()
     before: list[Map] = []
@@ -75,7 +75,7 @@ def walk_of(program: Program) -> Walk:
     held = (*kept, *copies.values(), *mixed)
     row = {name: i for i, name in enumerate(held)} | {n: held.index(copy) for n, copy in copies.items()}
     before += [Map(stores=((copy, Leaf(n, ())),)) for n, copy in copies.items()]
-    return Walk(
+    return SequentialScan(
         head=_part(program, "head", before, (*kept, *copies.values())),
         tail=_part(program, "tail", after, tuple(n for n in program.outputs if n in late)),
         turned=tuple(Turned(row[s.src], row[s.out], s.matrix) for s in whole if isinstance(s, Mix)),

@@ -1,0 +1,244 @@
+"""What determines a run of the arm, its data, the training loop, and what is measured when it has ended."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from trainers.common import (
+    Display,
+    Run,
+    check_spec,
+    interruption,
+    load_checkpoint,
+    save_checkpoint,
+    spec_hash,
+    tell_fallback,
+)
+from trainers.identify import LevenbergMarquardt, physical_errors, uncertainty
+from trainers.reacher_models import Arm, RateNetwork, StepNetwork
+from trainers.reacher_planner import SUCCESS, Planner, reach
+from trainers.reacher_worlds import WORLDS, World, free_of_limit, random_episodes
+from trainers.trajectories import Shooting, Trajectories, divergence_steps, misses
+
+MODELS = ("arm", "step", "rate")
+SCALE = (1.0, 1.0, 10.0, 10.0)  # of a state: noise of speeds is ten times that of angles, in seconds
+HELD, UNSEEN = 100_000, 200_000  # seeds of held-out episodes and of the goals of the test
+HELD_STEPS = 20  # of a rollout on held-out episodes
+LOST = 0.05  # radians off: the rollout has left the arm
+WARM_UP = 0.05  # of the optimiser steps of a network
+
+
+@dataclass(frozen=True)
+class Options:
+    """What determines the result of a run; kept in the checkpoint.
+
+    model     "arm" (the emitted layer), "step" (a network for the next state) or "rate" (one for the rates)
+    episodes  of random actions, 50 steps each, that it learns from
+    noise     deviation of the angles as seen, in radians; of the speeds ten times as much, in radians a second
+    window    steps of a rollout in the loss
+    steps     of the optimiser: Levenberg and Marquardt's for the arm, AdamW for networks
+    batch, lr, decay, hidden, linear   of networks: windows a step, peak learning rate, weight decay, width, and
+                                       whether a linear map stands beside the two hidden layers
+    goals     unseen ones of the test, 0 for none; plans: how many the planner tries at a time
+    """
+
+    model: str = "arm"
+    episodes: int = 5
+    seed: int = 0
+    world: str = "mujoco"
+    noise: float = 0.0
+    window: int = 5
+    steps: int = 10
+    batch: int = 128
+    lr: float = 1e-2
+    decay: float = 0.3
+    hidden: int = 64
+    linear: bool = True
+    every: int = 100
+    goals: int = 500
+    plans: int = 32
+
+
+# What a model is trained with: the arm takes few steps on all windows.
+TUNED: Mapping[str, Mapping[str, Any]] = {
+    "arm": {"steps": 10, "window": 5},
+    "step": {"steps": 1500, "window": 1, "hidden": 64},
+    "rate": {"steps": 1000, "window": 1, "hidden": 32},
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """The simulator, what was seen of it, and what is kept apart."""
+
+    world: World
+    seen: Trajectories  # windows, all their states free of the stop of the elbow
+    held: Trajectories
+
+    @classmethod
+    def make(cls, options: Options, world: World | None = None) -> Task:
+        """Raises WorldError where the simulator is missing."""
+        world = WORLDS[options.world]() if world is None else world
+        whole = random_episodes(world, [1000 * options.seed + i for i in range(options.episodes)])
+        held = random_episodes(world, [HELD + i for i in range(10)])
+        usable = free_of_limit(whole.states)
+        if options.noise:
+            deviation = options.noise * torch.tensor(SCALE, dtype=torch.float64)
+            whole = whole.noisy(deviation, torch.Generator().manual_seed(options.seed))
+        stride = options.window if options.model == "arm" else 1  # its starts are unknowns: no state is used twice
+        return cls(
+            world,
+            whole.windows(options.window, stride, usable),
+            held.windows(HELD_STEPS, 5, free_of_limit(held.states)),
+        )
+
+
+def make_network(options: Options, task: Task) -> nn.Module:
+    if options.model == "arm":
+        return Shooting(Arm(), task.seen, torch.tensor(SCALE, dtype=torch.float64))
+    states = task.seen.states
+    speed, change = states[..., 2:].std((0, 1)).float(), states.diff(dim=1).std((0, 1)).float()
+    kind = StepNetwork if options.model == "step" else RateNetwork
+    return kind(options.hidden, speed, change, options.linear)
+
+
+def predictor(network: nn.Module) -> nn.Module:
+    """The model that predicts states: of the arm, without the starts of its windows."""
+    return network.model if isinstance(network, Shooting) else network  # type: ignore[return-value]
+
+
+def batch_of(seen: Trajectories, options: Options, step: int, rank: int) -> Trajectories:
+    """The windows of one step: a function of (seed, step, rank) alone."""
+    chosen = np.random.default_rng([options.seed, step, rank]).integers(len(seen), size=options.batch)
+    return seen[torch.from_numpy(chosen).to(seen.states.device)]
+
+
+def network_loss(model: nn.Module, seen: Trajectories, change: Tensor) -> Tensor:
+    """The mean square of what the rollouts of windows miss, in units of the change of a step."""
+    missed: Tensor = model(seen.start, seen.inputs) - seen.later
+    return (missed / change).square().mean()
+
+
+def optimiser_of(network: nn.Module, options: Options) -> torch.optim.Optimizer:
+    if isinstance(network, Shooting):
+        return LevenbergMarquardt(network, local=("starts",), reach=1.0)
+    return torch.optim.AdamW(network.parameters(), lr=options.lr, weight_decay=options.decay)
+
+
+def train(
+    fabric: Fabric, options: Options, task: Task, run: Run, display: Display, *, resume: bool = False,
+    stop_after: int | None = None,
+) -> nn.Module:  # fmt: skip
+    """The training loop; returns the network. ``stop_after`` ends it early at that step, as an interruption would.
+
+    Raises ResumeError when the checkpoint belongs to another spec.
+    """
+    torch.manual_seed(options.seed)
+    network = make_network(options, task).to(fabric.device)
+    optimizer = optimiser_of(network, options)
+    model = network if isinstance(network, Shooting) else fabric.setup_module(network)
+    origin: dict[str, Any] = {"package": "reacher", "spec": spec_hash("reacher"), "options": asdict(options)}
+    done, elapsed = 0, 0.0
+    kept = load_checkpoint(run.folder) if resume else None
+    if kept is not None:
+        check_spec(kept.meta, origin["spec"], run.folder)
+        kept.restore(network, optimizer)
+        done, elapsed = kept.meta["step"], kept.meta["elapsed"]
+    run.begin(done)
+    tell_fallback(kept, run, display)
+    if done == 0:
+        run.log("start", step=0, **origin, device=str(fabric.device), windows=len(task.seen),
+                parameters=sum(p.numel() for p in predictor(network).parameters()))  # fmt: skip
+    seen = task.seen.to(fabric.device)
+    began = time.process_time() - elapsed
+
+    def keep() -> None:
+        if run.writes:
+            spent = time.process_time() - began
+            save_checkpoint(run.folder, network, optimizer, {**origin, "step": done, "elapsed": spent})
+
+    with interruption() as stopped:
+        while done < options.steps and done != stop_after and not fabric.broadcast(stopped()):
+            loss = _step(fabric, model, network, optimizer, seen, options, done)
+            done += 1
+            if isinstance(network, Shooting) or done % 20 == 0 or done == options.steps:
+                run.log("train", step=done, loss=loss)
+                display.update(done / options.steps, step=done, loss=loss)
+            if done % options.every == 0:
+                keep()
+    keep()
+    if fabric.broadcast(stopped()):
+        raise KeyboardInterrupt
+    run.log("trained", step=done, seconds=round(time.process_time() - began, 2))
+    return network
+
+
+def _step(
+    fabric: Fabric, model: nn.Module, network: nn.Module, optimizer: torch.optim.Optimizer, seen: Trajectories,
+    options: Options, done: int,
+) -> float:  # fmt: skip
+    """One step of the optimiser; the loss before it, of the arm the mean square afterwards."""
+    if isinstance(optimizer, LevenbergMarquardt):
+        return optimizer.step(seen) / seen.states.numel()
+    rise = min(1.0, (done + 1) / max(1.0, WARM_UP * options.steps))
+    for group in optimizer.param_groups:
+        group["lr"] = options.lr * rise * (1 + math.cos(math.pi * done / options.steps)) / 2
+    loss = network_loss(model, batch_of(seen, options, done, fabric.global_rank), network.change)  # type: ignore[arg-type]
+    optimizer.zero_grad()
+    fabric.backward(loss)
+    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    return float(loss.detach())
+
+
+def identified(network: Shooting, task: Task) -> dict[str, dict[str, float | None]]:
+    """Every number of the spec: what was found, its error (None: the data do not tell), that of the simulator."""
+    optimiser = LevenbergMarquardt(network, local=("starts",))
+    said = uncertainty(optimiser.curvature(task.seen))
+    names = [name.rpartition("raw_")[2] for name in optimiser.shared]
+    layer, truth = predictor(network).layer, task.world.truth()
+    errors = physical_errors(layer, names, said.errors)  # type: ignore[arg-type]
+    return {
+        name: {"found": getattr(layer, name).item(), "error": _finite(errors[name]), "truth": truth[name]}
+        for name in names
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+@torch.no_grad()
+def carried(model: nn.Module, held: Trajectories) -> dict[str, float]:
+    """On held-out windows: the root mean square error of the angles at the end, and steps until they are lost."""
+    missed = misses(model(held.start, held.inputs)[..., :2], held.later[..., :2], torch.ones(2, dtype=torch.float64))
+    root = missed[:, -1].square().mean().sqrt()
+    return {"angle_error": float(root), "steps_within": float(divergence_steps(missed, LOST).double().mean())}
+
+
+def examine(network: nn.Module, options: Options, task: Task, run: Run, display: Display) -> None:
+    """Log the identified numbers, rollouts on held-out episodes, and success on unseen goals."""
+    network = network.to("cpu")
+    model, began = predictor(network), time.process_time()
+    figures: dict[str, Any] = carried(model, task.held)
+    if isinstance(network, Shooting):
+        figures["numbers"] = identified(network, task)
+    if options.goals:
+        seeds = [UNSEEN + i for i in range(options.goals)]
+        away = reach(model, task.world, seeds, Planner(population=options.plans), options.seed,
+                     lambda share: display.update(share, goals=options.goals))  # fmt: skip
+        success = float((away < SUCCESS).double().mean())
+        figures |= {
+            "goals": options.goals, "success": success, "median_mm": 1000 * float(away.median()),
+            "standard_error": math.sqrt(success * (1 - success) / options.goals),
+        }  # fmt: skip
+    run.log("test", **figures, seconds=round(time.process_time() - began, 2))
