@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -26,7 +25,7 @@ hypothesis.settings.load_profile("metrigen")
 os.environ.setdefault("METRIGEN_CACHE", str(ROOT / ".pytest_cache" / "metrigen"))
 os.environ.setdefault("METRIGEN_CPU_KERNELS", "0")
 if not LONG and shutil.which("g++"):
-    os.environ.setdefault("CXX", f"sh {shlex.quote(str(ROOT / 'tests' / 'cxx.sh'))}")
+    os.environ.setdefault("CXX", str(ROOT / "tests" / "g++.sh"))  # one word: torch.compile takes it too
 os.environ.setdefault("METRIGEN_VERIFY", "1")  # the program between any two passes
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
