@@ -65,9 +65,9 @@ BUILTINS = frozenset(
 # Other class names that the module of a layer uses or defines.
 CLASSES = frozenset(
     """
-    Accuracy Any BaseLayer Bound Callable Dense GraphOperators KEPT LatticeLayer LayerParam Mapping Method NamedTuple
-    NoCache NoCompiler Noisy NotConverged OneTensor Options OtherSettings Path Report Run Span Sparse StepCheck
-    SteadyOperators Stepping Surface Tensor Tensors
+    Accuracy Any BaseLayer Bound Callable Dense FunctionType GraphOperators KEPT LatticeLayer LayerParam Mapping
+    Method NamedTuple NoCache NoCompiler Noisy NotConverged OneTensor Options OtherSettings Path Report Run Span
+    Sparse StepCheck SteadyOperators Stepping Surface Tensor Tensors
     """.split()
 )
 
