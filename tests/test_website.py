@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 import metrigen
-from metrigen.build import report_file
+from metrigen.build import backends_file, report_file
 from metrigen.catalogue import gallery
 from metrigen.catalogue.built import _tree_hash
 from tests.conftest import ROOT
-from website import reference
+from tests.lengths import LONG
+from website import backends, reference
 from website.docstrings import markdown
 from website.gallery import PAGES, SPECS, front, page
 
+ROWS = ("maze", "lm", "learned_mobility", "graph_heat", "delta_rule", "vlasov")  # of a short run
 CODE = re.compile(r"^```(?:python|bash)\n(.*?)^```$", re.M | re.S)
 
 
@@ -97,3 +99,24 @@ def test_a_page_of_the_gallery_is_what_its_spec_gives(name: str) -> None:
 def test_docstrings_become_lists() -> None:
     made = markdown("What it is: a_b.\n\nname   of ``x``,\n       and more\nothers, too  two names\n\nRaises nothing.")
     assert made == ("What it is: a\\_b.\n\n- `name`: of `x`, and more\n- `others`, `too`: two names\n\nRaises nothing.")
+
+
+def test_a_row_for_every_spec_and_cpu_kernels_for_all_but_modules() -> None:
+    rows = re.findall(r"^\| (\w+) \| [^|]+ \| ([^|]+) \| ([^|]+) \|$", backends.PAGE.read_text(encoding="utf-8"), re.M)
+    assert [name for name, *_ in rows] == ["spec", *(file.stem for file in backends.specs())]
+    assert all(cpu == "all" or "the module" in cpu for _, cpu, _ in rows[1:])
+    assert all(triton == "all" or "it " in triton for *_, triton in rows[1:])
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        f
+        for f in backends.specs()
+        if LONG or f.stem in ("maze", "lm", "learned_mobility", "graph_heat", "delta_rule", "vlasov")
+    ],
+    ids=lambda file: file.stem,
+)
+def test_a_row_is_what_a_layer_says(file: Path) -> None:
+    """Stale: python -m website.backends"""
+    assert backends.row(backends_file(file)) in backends.PAGE.read_text(encoding="utf-8").splitlines()
