@@ -10,8 +10,8 @@ from typing import Any
 from website.docstrings import markdown
 
 GROUPS = {
-    "systems": ("System", "Field", "Input", "Param", "NeuralFunction", "momentum", "t", "grad", "mix", "contract", "total",
-                "hypot", "logmean"),
+    "systems": ("System", "Field", "Input", "Param", "NeuralFunction", "momentum", "t", "grad", "mix", "contract",
+                "total", "hypot", "logmean"),
     "domains": ("Lattice", "Graph", "Sequence"),
     "brackets": ("Dissipation", "canonical", "friction", "diffusion", "friction_to_heat", "projected",
                  "kulkarni_nomizu"),

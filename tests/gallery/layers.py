@@ -17,8 +17,9 @@ from metrigen.catalogue import gallery
 from metrigen.catalogue.outline import outline
 from metrigen.compiler import Compiled, compile_spec
 from metrigen.physics.derivation import Derivation
+from metrigen.spec import neural
 from metrigen.spec.load import Spec, load_spec
-from metrigen.spec.neural import Head, heads
+from metrigen.spec.neural import Head
 from tests.lattice.emitted import layer_class
 from tests.lengths import covering
 from tests.modules import Network
@@ -60,7 +61,7 @@ def derivation(name: str) -> Derivation:
 def learned_functions(name: str) -> tuple[Head, ...]:
     derivation = compiled(name).derivation
     forms = [form.form for form in (derivation.bracket, derivation.metric) if form is not None]
-    return tuple(head for head in heads(derivation.hamiltonian, *forms) if head.network is None)
+    return tuple(head for head in neural.learned_functions(derivation.hamiltonian, *forms) if head.network is None)
 
 
 def digest(name: str) -> str:

@@ -25,6 +25,7 @@ from metrigen.emit.package import package_files
 from metrigen.errors import BuildError, SpecWarning
 from metrigen.memory import cache
 from metrigen.memory.key import compiler_digest, compiler_files, digest_of
+from metrigen.spec.load import load_spec
 from tests.conftest import ROOT
 from tests.memory.systems import CHANGES, Drawn, Own, moved, oscillator, wave
 
@@ -103,6 +104,12 @@ def test_the_key_is_the_same_in_every_process(folder: Path) -> None:
     )
     found = {run(program, PYTHONHASHSEED=seed).stdout.strip() for seed in ("0", "1")}
     assert found == {digest_of(wave()).sha256}
+
+
+def test_a_value_may_be_a_class() -> None:
+    """A piston of gas holds the class of a method among its values: its layer could not be looked up."""
+    spec = load_spec(ROOT / "specs/gallery/gas_piston.py")
+    assert digest_of(spec.system).whole
 
 
 def test_the_key_is_of_the_compiler_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,10 +62,10 @@ def test_leapfrog_has_its_own_dispersion_and_is_stable_up_to_the_limit() -> None
 
 def test_the_sweep_crosses_one_at_the_step_limit() -> None:
     waves = report(wave(dt=0.3)).waves
-    assert waves.fusion is not None
+    assert waves.sweep is not None
     assert waves.limit is not None
-    worst = np.abs(waves.fusion.factors(along(waves))).max(axis=(1, 2))
-    stable = waves.fusion.dt < waves.limit
+    worst = np.abs(waves.sweep.factors(along(waves))).max(axis=(1, 2))
+    stable = waves.sweep.dt < waves.limit
     assert stable.any()
     assert not stable.all()
     assert worst[stable].max() == pytest.approx(1.0, abs=1e-6)
@@ -210,7 +210,7 @@ def test_a_time_step_made_of_parameters_is_not_swept() -> None:
         )
     ).waves
     assert waves.dt == pytest.approx(0.1)
-    assert waves.fusion is None
+    assert waves.sweep is None
     np.testing.assert_allclose(np.abs(factors(waves)), 1, atol=1e-9)
 
 
