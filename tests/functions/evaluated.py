@@ -67,12 +67,12 @@ def _cpp_flat(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
 def _cpp(expressions: Sequence[sp.Expr], points: Points, flat: bool = False) -> np.ndarray:
     like = next(iter(points.values()))
     names = [s.name for s in points]
-    lines = [f"store(out + {i} * n + j, spread({CPP.print(e)}));" for i, e in enumerate(expressions)]
+    lines = [f"store(out + {i} * n + j, broadcast({CPP.print(e)}));" for i, e in enumerate(expressions)]
     loads = "".join(f"const V {n} = load({n}__p + j); " for n in names)
     used = set(re.findall(r"\b([a-z0-9]+_)\(", "\n".join(lines)))
     text = render(
         "kernels.cpp.j2", header="", title="expressions", rank=1, halo=[0], periodic=True, frames=False,
-        units=False, used=used, on_request=(), varied="", noise="",
+        units=False, used=used, on_request=(), varied="", noise="", walls="",
         functions=[f for f in UNARY if f"{f}_" in used], indicators=False, coupled=False, groups=[], site_sums=False,
         points="numbers" if flat else "", vector_math=flat,
         binary=[f for f in ("pow", "atan2") if f"{f}_" in used],
