@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from metrigen.emit.header import RUNTIME
 
-LONGEST = 260  # lines of a module.py
+LONGEST = 260  # lines of a module.py with two fields; every method lists and describes a further one
 FILES = ("base.py", "checks.py", "param.py", "lattice.py", "scan.py", "graph.py", "registry.py")
 
 
@@ -34,7 +35,8 @@ def test_what_bears_the_header_of_shared_files_is_one(root: Path) -> None:
 def test_a_module_is_short_and_begins_with_its_class(root: Path) -> None:
     for file in sorted((root / "generated").glob("*/module.py")):
         lines = file.read_text(encoding="utf-8").splitlines()
-        assert len(lines) <= LONGEST, file
+        fields = sum(re.fullmatch(r"    \w+: Tensor", line) is not None for line in lines)
+        assert len(lines) <= LONGEST + 25 * max(0, fields - 2), file
         first = next(i for i, line in enumerate(lines) if line.startswith("class ") and "(NamedTuple)" not in line)
         # A module on a graph has the few functions that its methods call above the class.
         assert first < 40 or "graph" in file.read_text(encoding="utf-8").split('"""')[1], file
