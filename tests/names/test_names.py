@@ -281,6 +281,20 @@ def test_every_word_that_is_taken_as_a_name_builds_imports_and_runs(tmp_path: Pa
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+@pytest.mark.parametrize("word", ["masked", "horizontal_sum", "broadcast", "columns"])
+def test_a_field_and_a_number_may_be_called_as_the_vector_runtime(word: str, tmp_path: Path) -> None:
+    x = sp.Symbol("x", real=True)
+    for kind in ("field", "number"):
+        u = Field(word if kind == "field" else "u", Lattice(x))
+        k = Param("k" if kind == "field" else word, positive=True, per="channel")
+        energy = k * u.diff(x) ** 2 / 2 + k * sp.tanh(u) ** 2
+        made = System(f"of_{kind}", Lattice(x), (u,), hamiltonian=energy, metric=Dissipation((1, lambda F, u=u: F[u])),
+                      integrator=ExplicitEuler(steps=2, dt=0.01), readout=energy_density())  # fmt: skip
+        package(made, tmp_path, f"of_{kind}")
+        syntax_of(tmp_path / f"of_{kind}/kernels.cpp")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 def test_the_kernels_of_a_sequence_with_every_word_are_cpp(tmp_path: Path) -> None:
     tokens = Sequence()
     u, drive = Field("delete", tokens), Input("register", tokens)

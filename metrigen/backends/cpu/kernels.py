@@ -279,9 +279,9 @@ _OF_SPEC = "__of_spec"
 # Names that the C++ around a routine uses itself.
 _TAKEN = frozenset(
     "R V G W LANES REST FULL RANK HALO SIDE LEFT STRIDE TILE PERIODIC No Yes Unaligned Lattice Given Sums at c j "
-    "row last given work sums load store broadcast valid across columns load_dense store_dense mix mix_transposed "
-    "multiply fill add outer_product workspace arrays sample first std solver site_sum frames layout whole "
-    "solve_by_waves leading".split()
+    "row last given work sums load store broadcast masked horizontal_sum columns load_dense store_dense mix "
+    "mix_transposed multiply fill add outer_product workspace arrays sample first std solver site_sum frames layout "
+    "whole solve_by_waves leading".split()
 )
 
 

@@ -27,7 +27,7 @@ def unit_lines(statement: Units, load: Callable[[Leaf], str], target: Mapping[st
     lines += [f"    {name} += {CPP.print(e)};" for name, e in one.stores]
     for name, row in one.sums:
         to = f"{target[name]}__units.add((c * {count} + k__) * {size}"
-        lines += [f"    {to} + {i}, valid(last, {CPP.print(e)}));" for i, e in enumerate(row)]
+        lines += [f"    {to} + {i}, masked(last, {CPP.print(e)}));" for i, e in enumerate(row)]
     return [*lines, "}"]
 
 
