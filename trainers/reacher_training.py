@@ -24,9 +24,10 @@ from trainers.common import (
     tell_fallback,
 )
 from trainers.identify import LevenbergMarquardt, physical_errors, uncertainty
-from trainers.reacher_models import Arm, RateNetwork, StepNetwork
+from trainers.reacher_models import Arm, Learned, RateNetwork, StepNetwork
 from trainers.reacher_planner import SUCCESS, Planner, reach
 from trainers.reacher_worlds import WORLDS, World, free_of_limit, random_episodes
+from trainers.sizes import parameters
 from trainers.trajectories import Shooting, Trajectories, divergence_steps, misses
 
 MODELS = ("arm", "step", "rate")
@@ -113,7 +114,9 @@ def make_network(options: Options, task: Task) -> nn.Module:
 
 def predictor(network: nn.Module) -> nn.Module:
     """The model that predicts states: of the arm, without the starts of its windows."""
-    return network.model if isinstance(network, Shooting) else network  # type: ignore[return-value]
+    model = network.model if isinstance(network, Shooting) else network
+    assert isinstance(model, nn.Module)
+    return model
 
 
 def batch_of(seen: Trajectories, options: Options, step: int, rank: int) -> Trajectories:
@@ -157,7 +160,7 @@ def train(
     tell_fallback(kept, run, display)
     if done == 0:
         run.log("start", step=0, **origin, device=str(fabric.device), windows=len(task.seen),
-                parameters=sum(p.numel() for p in predictor(network).parameters()))  # fmt: skip
+                parameters=parameters(predictor(network)))  # fmt: skip
     seen = task.seen.to(fabric.device)
     began = time.process_time() - elapsed
 
@@ -192,7 +195,8 @@ def _step(
     rise = min(1.0, (done + 1) / max(1.0, WARM_UP * options.steps))
     for group in optimizer.param_groups:
         group["lr"] = options.lr * rise * (1 + math.cos(math.pi * done / options.steps)) / 2
-    loss = network_loss(model, batch_of(seen, options, done, fabric.global_rank), network.change)  # type: ignore[arg-type]
+    assert isinstance(network, Learned)
+    loss = network_loss(model, batch_of(seen, options, done, fabric.global_rank), network.change)
     optimizer.zero_grad()
     fabric.backward(loss)
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -205,10 +209,11 @@ def identified(network: Shooting, task: Task) -> dict[str, dict[str, float | Non
     optimiser = LevenbergMarquardt(network, local=("starts",))
     said = uncertainty(optimiser.curvature(task.seen))
     names = [name.rpartition("raw_")[2] for name in optimiser.shared]
-    layer, truth = predictor(network).layer, task.world.truth()
-    errors = physical_errors(layer, names, said.errors)  # type: ignore[arg-type]
+    arm, truth = predictor(network), task.world.truth()
+    assert isinstance(arm, Arm)
+    errors = physical_errors(arm.layer, names, said.errors)
     return {
-        name: {"found": getattr(layer, name).item(), "error": _finite(errors[name]), "truth": truth[name]}
+        name: {"found": getattr(arm.layer, name).item(), "error": _finite(errors[name]), "truth": truth[name]}
         for name in names
     }
 

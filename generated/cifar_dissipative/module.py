@@ -111,7 +111,7 @@ class CifarDissipative(Stepping, LatticeLayer):
         state = (phi, pi)
         fixed = self._fixed(dt, phi)
         if by_reference(self.backend):
-            return by_steps(self._walk(reference, state[0]), state, fixed, _span)
+            return by_steps(self._reference_steps(reference, state[0]), state, fixed, _span)
         self._insist(state[0])
         return by_operators(operators, state, fixed, _span)
 
@@ -143,7 +143,9 @@ class CifarDissipative(Stepping, LatticeLayer):
         fixed = self._fixed(dt, phi)
         others = tuple(as_dtype(x, phi.dtype) for x in (self.c1, self.c2, self.m2))
         if by_reference(self.backend):
-            return reference.evolve_readout(state, fixed, others, _span.taken, self._walk(reference, state[0]))
+            return reference.evolve_readout(
+                state, fixed, others, _span.taken, self._reference_steps(reference, state[0])
+            )
         self._insist(state[0])
         return operators.evolve_readout(*state, *fixed, _span.steps)
 
@@ -154,7 +156,9 @@ class CifarDissipative(Stepping, LatticeLayer):
         if not _span.taken:
             return unread(state, 3)
         if by_reference(self.backend):
-            return by_readings(self._walk(reference, state[0]), reference.evolve_readout, state, fixed, others, _span)
+            return by_readings(
+                self._reference_steps(reference, state[0]), reference.evolve_readout, state, fixed, others, _span
+            )
         self._insist(state[0])
         return frames_first(operators.rollout_readout(*state, *fixed, _span.steps, _span.every))
 

@@ -291,7 +291,7 @@ class Stepping(Accuracy):
         steps = every * torch.arange(1, 1 + first.shape[2], dtype=torch.float64, device=first.device)
         return t0.unsqueeze(-1) + dt.unsqueeze(-1) * steps if t0.dim() or dt.dim() else t0 + dt * steps
 
-    def _walk(self, reference: Any, like: Tensor, graph: Any = None) -> Evolve:
+    def _reference_steps(self, reference: Any, like: Tensor, graph: Any = None) -> Evolve:
         """``reference.evolve``, by compiled steps where backend="compile" asks for them and nothing traces or
         transforms the call."""
         evolve: Evolve = reference.evolve if graph is None else partial(reference.evolve, graph)

@@ -104,7 +104,7 @@ class CoupledWave(Stepping, LatticeLayer):
         state = (phi, pi)
         fixed = self._fixed(phi)
         if by_reference(self.backend):
-            return by_steps(self._walk(reference, state[0]), state, fixed, _span)
+            return by_steps(self._reference_steps(reference, state[0]), state, fixed, _span)
         self._insist(state[0])
         return by_operators(operators, state, fixed, _span)
 
@@ -143,7 +143,9 @@ class CoupledWave(Stepping, LatticeLayer):
         fixed = self._fixed(phi)
         others = tuple(as_dtype(x, phi.dtype) for x in (self.K, self.c2, self.lam, self.m2))
         if by_reference(self.backend):
-            return reference.evolve_readout(state, fixed, others, _span.taken, self._walk(reference, state[0]))
+            return reference.evolve_readout(
+                state, fixed, others, _span.taken, self._reference_steps(reference, state[0])
+            )
         self._insist(state[0])
         return operators.evolve_readout(*state, *fixed, _span.steps)
 
@@ -154,7 +156,9 @@ class CoupledWave(Stepping, LatticeLayer):
         if not _span.taken:
             return unread(state, 6)
         if by_reference(self.backend):
-            return by_readings(self._walk(reference, state[0]), reference.evolve_readout, state, fixed, others, _span)
+            return by_readings(
+                self._reference_steps(reference, state[0]), reference.evolve_readout, state, fixed, others, _span
+            )
         self._insist(state[0])
         return frames_first(operators.rollout_readout(*state, *fixed, _span.steps, _span.every))
 

@@ -589,10 +589,10 @@ static NOINLINE void readout_adjoint_0(
                     const auto u_f1 = logcosh_(u_0);
                     dV_bar2 += u_1 * weight_0;
                     dV_bar3 += u_1 * weight_1;
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 0, valid(last, u_2 * x_x));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 1, valid(last, u_2 * y_x));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 2, valid(last, u_2));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 3, valid(last, T00_density_bar_x * u_f1));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 0, masked(last, u_2 * x_x));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 1, masked(last, u_2 * y_x));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 2, masked(last, u_2));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 3, masked(last, T00_density_bar_x * u_f1));
                 }
                 dV_bar2_at[c] = dV_bar2;
                 dV_bar3_at[c] = dV_bar3;
@@ -1139,11 +1139,11 @@ static NOINLINE void inner_adjoint_0(
                     const auto u_3 = u_1 * u_2;
                     dV_of_spec_bar10 += u_1 * weight_0 * weight_1;
                     dV_of_spec_bar11 += u_1 * weight_1 * weight_1;
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 0, valid(last, u_3 * x_1_x));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 1, valid(last, dV_dy_bar9_x * (gain * u_f0 + u_0 *
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 0, masked(last, u_3 * x_1_x));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 1, masked(last, dV_dy_bar9_x * (gain * u_f0 + u_0 *
                         u_1)));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 2, valid(last, u_3));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 3, valid(last, u_2 * u_f0));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 2, masked(last, u_3));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 3, masked(last, u_2 * u_f0));
                 }
                 dV_of_spec_bar10_at[c] = dV_of_spec_bar10;
                 dV_of_spec_bar11_at[c] = dV_of_spec_bar11;
@@ -1167,11 +1167,11 @@ static NOINLINE void inner_adjoint_0(
                     const auto u_3 = u_1 * u_2;
                     dV_of_spec_bar14 += u_1 * weight_0 * weight_0;
                     dV_of_spec_bar15 += u_1 * weight_0 * weight_1;
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 0, valid(last, dV_dx_bar13_x * (gain * u_f0 + u_0 *
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 0, masked(last, dV_dx_bar13_x * (gain * u_f0 + u_0 *
                         u_1)));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 1, valid(last, u_3 * y_1_x));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 2, valid(last, u_3));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 3, valid(last, u_2 * u_f0));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 1, masked(last, u_3 * y_1_x));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 2, masked(last, u_3));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 3, masked(last, u_2 * u_f0));
                 }
                 dV_of_spec_bar14_at[c] = dV_of_spec_bar14;
                 dV_of_spec_bar15_at[c] = dV_of_spec_bar15;
@@ -1363,11 +1363,11 @@ static NOINLINE void tail_adjoint_0(
                     const auto u_3 = u_1 * u_2;
                     dV_of_spec_bar10 += u_1 * weight_0 * weight_1;
                     dV_of_spec_bar11 += u_1 * weight_1 * weight_1;
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 0, valid(last, u_3 * x_1_x));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 1, valid(last, dV_dy_bar9_x * (gain * u_f0 + u_0 *
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 0, masked(last, u_3 * x_1_x));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 1, masked(last, dV_dy_bar9_x * (gain * u_f0 + u_0 *
                         u_1)));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 2, valid(last, u_3));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 3, valid(last, u_2 * u_f0));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 2, masked(last, u_3));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 3, masked(last, u_2 * u_f0));
                 }
                 dV_of_spec_bar10_at[c] = dV_of_spec_bar10;
                 dV_of_spec_bar11_at[c] = dV_of_spec_bar11;
@@ -1391,11 +1391,11 @@ static NOINLINE void tail_adjoint_0(
                     const auto u_3 = u_1 * u_2;
                     dV_of_spec_bar14 += u_1 * weight_0 * weight_0;
                     dV_of_spec_bar15 += u_1 * weight_0 * weight_1;
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 0, valid(last, dV_dx_bar13_x * (gain * u_f0 + u_0 *
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 0, masked(last, dV_dx_bar13_x * (gain * u_f0 + u_0 *
                         u_1)));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 1, valid(last, u_3 * y_1_x));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 2, valid(last, u_3));
-                    V_of_spec_units.add((c * 32 + k__) * 4 + 3, valid(last, u_2 * u_f0));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 1, masked(last, u_3 * y_1_x));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 2, masked(last, u_3));
+                    V_of_spec_units.add((c * 32 + k__) * 4 + 3, masked(last, u_2 * u_f0));
                 }
                 dV_of_spec_bar14_at[c] = dV_of_spec_bar14;
                 dV_of_spec_bar15_at[c] = dV_of_spec_bar15;

@@ -109,7 +109,7 @@ class Flow(Stepping, LatticeLayer):
         state = (x, y, pi_x, pi_y)
         fixed = self._fixed(x)
         if by_reference(self.backend):
-            return by_steps(self._walk(reference, state[0]), state, fixed, _span)
+            return by_steps(self._reference_steps(reference, state[0]), state, fixed, _span)
         self._insist(state[0])
         return by_operators(operators, state, fixed, _span)
 
@@ -142,7 +142,9 @@ class Flow(Stepping, LatticeLayer):
         fixed = self._fixed(x)
         others = (as_dtype(self.V, x.dtype), as_dtype(self.V_offset, x.dtype))
         if by_reference(self.backend):
-            return reference.evolve_readout(state, fixed, others, _span.taken, self._walk(reference, state[0]))
+            return reference.evolve_readout(
+                state, fixed, others, _span.taken, self._reference_steps(reference, state[0])
+            )
         self._insist(state[0])
         return operators.evolve_readout(*state, *fixed, others[1], _span.steps)
 
@@ -153,7 +155,9 @@ class Flow(Stepping, LatticeLayer):
         if not _span.taken:
             return unread(state, 1)
         if by_reference(self.backend):
-            return by_readings(self._walk(reference, state[0]), reference.evolve_readout, state, fixed, others, _span)
+            return by_readings(
+                self._reference_steps(reference, state[0]), reference.evolve_readout, state, fixed, others, _span
+            )
         self._insist(state[0])
         return frames_first(operators.rollout_readout(*state, *fixed, others[1], _span.steps, _span.every))
 

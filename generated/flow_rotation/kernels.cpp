@@ -596,9 +596,9 @@ static NOINLINE void readout_adjoint_0(
                     const auto u_2 = T00_density_bar_x * u_1;
                     const auto u_f1 = logcosh_(u_0);
                     dV_bar2 += u_1 * weight_0;
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 0, valid(last, V_at_1_x * u_2));
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 1, valid(last, u_2));
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 2, valid(last, T00_density_bar_x * u_f1));
+                    V_of_spec_units.add((c * 32 + k__) * 3 + 0, masked(last, V_at_1_x * u_2));
+                    V_of_spec_units.add((c * 32 + k__) * 3 + 1, masked(last, u_2));
+                    V_of_spec_units.add((c * 32 + k__) * 3 + 2, masked(last, T00_density_bar_x * u_f1));
                 }
                 dV_bar2_at[c] = dV_bar2;
             }
@@ -1099,9 +1099,9 @@ static NOINLINE void inner_adjoint_0(
                     const auto u_f0 = tanh_(bias + u_0);
                     const auto u_1 = gain * (R(1.0) - u_f0 * u_f0);
                     dV_of_spec_bar12 += u_1 * weight_0 * weight_0;
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 0, valid(last, dV_bar11_x * (gain * u_f0 + u_0 * u_1)));
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 1, valid(last, u_1 * u_2));
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 2, valid(last, u_2 * u_f0));
+                    V_of_spec_units.add((c * 32 + k__) * 3 + 0, masked(last, dV_bar11_x * (gain * u_f0 + u_0 * u_1)));
+                    V_of_spec_units.add((c * 32 + k__) * 3 + 1, masked(last, u_1 * u_2));
+                    V_of_spec_units.add((c * 32 + k__) * 3 + 2, masked(last, u_2 * u_f0));
                 }
                 dV_of_spec_bar12_at[c] = dV_of_spec_bar12;
             }
@@ -1271,9 +1271,9 @@ static NOINLINE void tail_adjoint_0(
                     const auto u_f0 = tanh_(bias + u_0);
                     const auto u_1 = gain * (R(1.0) - u_f0 * u_f0);
                     dV_of_spec_bar12 += u_1 * weight_0 * weight_0;
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 0, valid(last, dV_bar11_x * (gain * u_f0 + u_0 * u_1)));
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 1, valid(last, u_1 * u_2));
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 2, valid(last, u_2 * u_f0));
+                    V_of_spec_units.add((c * 32 + k__) * 3 + 0, masked(last, dV_bar11_x * (gain * u_f0 + u_0 * u_1)));
+                    V_of_spec_units.add((c * 32 + k__) * 3 + 1, masked(last, u_1 * u_2));
+                    V_of_spec_units.add((c * 32 + k__) * 3 + 2, masked(last, u_2 * u_f0));
                 }
                 dV_of_spec_bar12_at[c] = dV_of_spec_bar12;
             }

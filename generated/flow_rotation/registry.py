@@ -36,6 +36,7 @@ class Operators:
     """
 
     layout = "(B, C, *S)"
+    first = "readout"  # the operator that every package of this kind has
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class Operators:
         reference: ModuleType,
         backends: Mapping[str, ModuleType | None],
     ) -> None:
-        self.prefix, self.kinds, self.axes = operator_prefix(package), kinds, axes
+        self.prefix, self.kinds, self.axes = operator_prefix(package, self.first), kinds, axes
         self.reference, self.registered = reference, dict[str, Run]()
         self.kernels = dict[str, tuple[str, ...]]()  # operator -> the backends that have kernels for it
         self.missing = tuple(name for name, module in backends.items() if module is None)

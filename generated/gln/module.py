@@ -109,7 +109,7 @@ class Gln(Stepping, LatticeLayer):
         state = (w,)
         fixed = self._fixed(dt, w, g, target, z)
         if by_reference(self.backend):
-            return by_steps(self._walk(reference, state[0]), state, fixed, _span, reference.DRIVEN)
+            return by_steps(self._reference_steps(reference, state[0]), state, fixed, _span, reference.DRIVEN)
         self._insist(state[0])
         return by_operators(operators, state, fixed, _span)
 
@@ -125,7 +125,13 @@ class Gln(Stepping, LatticeLayer):
             return unread(state, 1)
         if by_reference(self.backend):
             return by_readings(
-                self._walk(reference, state[0]), reference.evolve_readout, state, fixed, others, _span, reference.DRIVEN
+                self._reference_steps(reference, state[0]),
+                reference.evolve_readout,
+                state,
+                fixed,
+                others,
+                _span,
+                reference.DRIVEN,
             )
         self._insist(state[0])
         return frames_first(operators.rollout_readout(*state, *fixed, _span.steps, _span.every))

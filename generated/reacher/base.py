@@ -398,12 +398,12 @@ def unshared(results: Tensors, arguments: Tensors) -> Tensors:
     return tuple(owned)
 
 
-def operator_prefix(package: str) -> str:
-    """What the names of a package's operators in torch begin with; where copies of it are loaded already, numbered:
-    an operator that is registered again would leave the copy before without it.
+def operator_prefix(package: str, first: str) -> str:
+    """What the names of a package's operators in torch begin with, of which ``first`` is one; where copies of it are
+    loaded already, numbered: an operator that is registered again would leave the copy before without it.
     """
     name, number = package, 1
-    while hasattr(torch.ops.metrigen, f"{name}_readout"):
+    while hasattr(torch.ops.metrigen, f"{name}_{first}"):
         number += 1
         name = f"{package}_{number}"
     return f"metrigen::{name}"

@@ -130,7 +130,7 @@ class Reacher(Stepping, LatticeLayer):
         state = (q, r, pi_q, pi_r)
         fixed = self._fixed(dt, q, f, g)
         if by_reference(self.backend):
-            return by_steps(self._walk(reference, state[0]), state, fixed, _span, reference.DRIVEN)
+            return by_steps(self._reference_steps(reference, state[0]), state, fixed, _span, reference.DRIVEN)
         self._insist(state[0])
         return by_operators(operators, state, fixed, _span)
 
@@ -160,7 +160,13 @@ class Reacher(Stepping, LatticeLayer):
             return unread(state, 1)
         if by_reference(self.backend):
             return by_readings(
-                self._walk(reference, state[0]), reference.evolve_readout, state, fixed, others, _span, reference.DRIVEN
+                self._reference_steps(reference, state[0]),
+                reference.evolve_readout,
+                state,
+                fixed,
+                others,
+                _span,
+                reference.DRIVEN,
             )
         self._insist(state[0])
         return frames_first(operators.rollout_readout(*state, *fixed, _span.steps, _span.every))

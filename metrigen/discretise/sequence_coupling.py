@@ -49,11 +49,11 @@ def rotations_of(derivation: Derivation) -> tuple[ChannelRotation, ...]:
         row = sp.expand(channels.canonical(euler_jets(density, left)))
         terms = [term for term in sp.Add.make_args(row) if channels.has_maps(term)]
         if terms:
-            found.append(_turn(derivation, bracket, u, terms))
+            found.append(_rotation(derivation, bracket, u, terms))
     return tuple(found)
 
 
-def _turn(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, terms: list[sp.Expr]) -> ChannelRotation:
+def _rotation(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, terms: list[sp.Expr]) -> ChannelRotation:
     own = jet(dict(zip(derivation.fields, bracket.right, strict=True))[u])
     factors: dict[Param, sp.Expr] = {}
     for term in terms:

@@ -20,9 +20,11 @@ from metrigen.ir.nodes import Program
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.memory import memory_token
 from metrigen.physics.memory_form import Token, refused
-from metrigen.spec.contract import axes_of, contract
+from metrigen.spec.contract import axes_of, contract, spelled
 from metrigen.spec.domain import Index
 from metrigen.spec.symbols import InputFunction
+
+EVERY = 32  # tokens from one state that is kept for the way back to the next
 
 
 @dataclass(frozen=True)
@@ -116,16 +118,12 @@ def _query(derivation: Derivation) -> tuple[sp.Expr, ...]:
             or whole.free_symbols - {x for f in whole.atoms(AppliedUndef) for x in f.args}
         ):
             raise SpecError(
-                f"readout={_plain(sp.sympify(readout))} of a matrix memory has no emitted form",
+                f"readout={spelled(sp.sympify(readout))} of a matrix memory has no emitted form",
                 part="readout",
-                why=f"{_plain(term)} is no sum over {key.name} of a field with an input",
+                why=f"{spelled(term)} is no sum over {key.name} of a field with an input",
                 fix=f'readout=contract(q, S) with q = Input("q", tokens, axes=("{key.name}",)); of a pair '
                 "contract(q, Q) + contract(r, P)",
                 see="memory",
             )
         found[of] += whole
     return tuple(found.values())
-
-
-def _plain(expr: sp.Expr) -> str:
-    return str(expr.xreplace({f: sp.Symbol(f.func.__name__) for f in expr.atoms(AppliedUndef)}))

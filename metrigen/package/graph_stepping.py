@@ -105,7 +105,7 @@ def _evolved(package: Package) -> list[str]:
         ready = (*ready, "t")
     fixed = arguments_of(layer, layer.programs["step"], first, layer.fields, ready)
     by_kernels = package.registers("evolve")
-    walk = f"self._walk(reference, {first}, _graph)"  # the steps of the reference, compiled where that is asked for
+    steps = f"self._reference_steps(reference, {first}, _graph)"
     return [
         *lines,
         "    _fixed = (",
@@ -113,7 +113,7 @@ def _evolved(package: Package) -> list[str]:
         "    )",
         f"    _state = {tuple_text(layer.fields)}",
         *([f"    if {_by_reference(layer)}:"] if by_kernels else []),
-        f"    {'    ' * by_kernels}return by_steps({walk}, _state, _fixed, _span{places})",
+        f"    {'    ' * by_kernels}return by_steps({steps}, _state, _fixed, _span{places})",
         *(
             [f"    self._insist({first})", "    return by_operators(Bound(operators, _graph), _state, _fixed, _span)"]
             if by_kernels

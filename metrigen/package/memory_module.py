@@ -38,12 +38,7 @@ def memory_parts(package: Package) -> Parts:
         arguments=[*(f"{name}: int" for name in sizes), *(["dt: float | None = None"] if learned_step(layer) else [])],
         making=[*(f'self.{n} = as_count({n}, "{n}", 1)' for n in sizes), *making_lines(layer, learned_step(layer))],
         methods=_methods(layer),
-        heading=["", "", *_result(layer)],
     )
-
-
-def _result(layer: Layer) -> list[str]:
-    return []
 
 
 def _methods(layer: Layer) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metrigen.emit.notation import text
+from metrigen.integrators.memory import EVERY
 from metrigen.layers.layer import Layer
 from metrigen.package.assembly import Package
 from metrigen.package.notices import notices
@@ -27,7 +28,7 @@ def memory_cost(layer: Layer) -> str:
     names = layer.memory.coefficients
     return (
         f"a token of a head moves {len(names)} vectors ({', '.join(names)}) and its readout, each once; of the states "
-        "one in 32 is kept for the way back"
+        f"one in {EVERY} is kept for the way back"
     )
 
 

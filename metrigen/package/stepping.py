@@ -20,7 +20,7 @@ from metrigen.package.call_docs import steps_doc, written
 from metrigen.package.implicit import implicit_steps
 from metrigen.package.settings import field_signature
 
-_WALK = "self._walk(reference, state[0])"  # the steps of the reference, compiled where that is asked for
+_STEPS = "self._reference_steps(reference, state[0])"
 _COEFFICIENT = re.compile(r"as_dtype\((?P<name>self\.\w+), (?P<dtype>[\w.]+)\)")
 
 
@@ -39,12 +39,12 @@ def forward_steps(package: Package) -> list[str]:
     driven = ", reference.DRIVEN" if layer.lowered.driven else ""
     if not package.registers("evolve"):
         step = neural.bound("step", layer.programs["step"])
-        evolve = _WALK if step == "reference.step" else f"partial(reference.evolve, step={step})"
+        evolve = _STEPS if step == "reference.step" else f"partial(reference.evolve, step={step})"
         return [*lines, f"    return by_steps({evolve}, state, fixed, _span{driven})", "", *_fixed(layer)]
     return [
         *lines,
         f"    if {by_reference(layer)}:",
-        f"        return by_steps({_WALK}, state, fixed, _span{driven})",
+        f"        return by_steps({_STEPS}, state, fixed, _span{driven})",
         "    self._insist(state[0])",
         "    return by_operators(operators, state, fixed, _span)",
         "",
@@ -72,7 +72,7 @@ def forward_readout(layer: Layer, found: Joint) -> list[str]:
         *_private(layer, "_evolved_readout"),
         f"    others = {_beside(read)}",
         f"    if {by_reference(layer)}:",
-        f"        return reference.evolve_readout(state, fixed, others, _span.taken, {_WALK})",
+        f"        return reference.evolve_readout(state, fixed, others, _span.taken, {_STEPS})",
         "    self._insist(state[0])",
         f"    return operators.evolve_readout({passed})",
         "",
@@ -91,7 +91,7 @@ def rollout_readout(layer: Layer, found: Joint) -> list[str]:
         "    if not _span.taken:",
         f"        return unread(state, {found.components})",
         f"    if {by_reference(layer)}:",
-        f"        return by_readings({_WALK}, reference.evolve_readout, state, fixed, others, _span"
+        f"        return by_readings({_STEPS}, reference.evolve_readout, state, fixed, others, _span"
         f"{', reference.DRIVEN' * bool(layer.lowered.driven)})",
         "    self._insist(state[0])",
         f"    return frames_first(operators.rollout_readout({passed}))",

@@ -21,7 +21,7 @@ from metrigen.physics.memory_form import Token, refused, token_of
 from metrigen.physics.preconditions import check_integrator
 from metrigen.physics.report import show, violation
 from metrigen.physics.signs import Sign, condition, sign_of
-from metrigen.physics.state import State, build_state, equations
+from metrigen.physics.state import build_state, equations
 from metrigen.spec.contract import contract
 from metrigen.spec.neural import learned_functions
 from metrigen.spec.symbols import Param
@@ -57,11 +57,7 @@ def derive_memory(system: System) -> Derivation:
 
 def memory_token(derivation: Derivation) -> Token:
     """The generator of a token of a derived memory."""
-    return token_of(_state(derivation))
-
-
-def _state(derivation: Derivation) -> State:
-    return build_state(derivation.system)
+    return token_of(build_state(derivation.system))
 
 
 def _check_parts(system: System) -> None:
@@ -128,12 +124,13 @@ def _causality() -> Law:
 
 
 def _splitting(token: Token) -> tuple[Law, ...]:
-    parts = [part for part, there in (
-        ("decay", any(d != 0 for d in token.decay)), ("rank one", token.ranked), ("write", token.writes),
-        ("rotation", token.turn != 0)) if there and part not in token.split]  # fmt: skip
-    if "decay along the key axis" in token.split:
-        parts.remove("decay")
-    inner = ", ".join(parts)
+    held = {
+        "decay": not token.splits_decay and any(d != 0 for d in token.decay),
+        "rank one": token.ranked,
+        "write": token.writes,
+        "rotation": not token.splits_rotation and token.turn != 0,
+    }
+    inner = ", ".join(part for part, there in held.items() if there)
     if not token.split:
         return (Law("token", "proved", f"exact: one exponential of {inner}, everything held over the token"),)
     outer = " and ".join(token.split)

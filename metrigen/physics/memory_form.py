@@ -64,11 +64,20 @@ class Token:
         return all(d == self.decay[0] and not axes_of(d) for d in self.decay)
 
     @property
+    def splits_decay(self) -> bool:
+        """Whether the decay stands in the outer halves of a Strang step."""
+        return self.ranked and not self.uniform
+
+    @property
+    def splits_rotation(self) -> bool:
+        """Whether the rotation stands there."""
+        return bool(self.turn != 0) and (self.ranked or self.writes)
+
+    @property
     def split(self) -> tuple[str, ...]:
-        """What stands in the outer halves of a Strang step; nothing where the token is one exact exponential."""
-        decays = ("decay along the key axis",) if self.ranked and not self.uniform else ()
-        turns = ("rotation",) if self.turn != 0 and (self.ranked or self.writes) else ()
-        return (*decays, *turns)
+        """What stands there, in words; nothing where the token is one exact exponential."""
+        words = {"decay along the key axis": self.splits_decay, "rotation": self.splits_rotation}
+        return tuple(word for word, there in words.items() if there)
 
 
 def refused(what: str, why: str, fix: str = SUPPORTED, part: str = "hamiltonian") -> SpecError:

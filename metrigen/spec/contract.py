@@ -56,12 +56,13 @@ def _check(weight: sp.Expr, of: sp.Expr) -> None:
     have = ", ".join(sorted(x.name for x in axes_of(of))) or "none"
     lost = ", ".join(sorted(x.name for x in axes)) or "no axis"
     raise SpecError(
-        f"contract({_plain(weight)}, {_plain(of)}) has no axis to sum over",
-        why=f"{_plain(weight)} has {lost}; the axes of {_plain(of)}: {have}",
+        f"contract({spelled(weight)}, {spelled(of)}) has no axis to sum over",
+        why=f"{spelled(weight)} has {lost}; the axes of {spelled(of)}: {have}",
         fix='contract(k, S) with k = Input("k", tokens, axes=("key",)), S = Field("S", tokens, axes=("key", "value"))',
         see="memory",
     )
 
 
-def _plain(expr: sp.Expr) -> str:
+def spelled(expr: sp.Expr) -> str:
+    """An expression with its fields and inputs by name alone."""
     return str(expr.xreplace({f: sp.Symbol(f.func.__name__) for f in expr.atoms(AppliedUndef)}))

@@ -114,14 +114,8 @@ class System:
             )
         if self.temperature is not None:
             object.__setattr__(self, "temperature", temperature_of(self))
-        if self.volume_preserving and self.lattice and self.solves:
-            raise SpecError(
-                "volume_preserving= speaks of steps",
-                part="volume_preserving",
-                why=f"{type(self.integrator).__name__} has none",
-                fix="drop it, or Leapfrog(steps=8, dt=0.1)",
-                see="system-parts",
-            )
+        if self.volume_preserving:
+            _check_volume(self)
 
     @property
     def lattice(self) -> Lattice:
@@ -192,6 +186,18 @@ class System:
         elif isinstance(self.integrator, Solver):
             shown.append(rf"&\text{{{type(self.integrator).__name__}, solver {self.integrator.solver}}}")
         return r"$\displaystyle \begin{aligned}" + r" \\ ".join(shown) + r"\end{aligned}$"
+
+
+def _check_volume(system: System) -> None:
+    """Raise SpecError where ``volume_preserving`` asks for what is not decided."""
+    if not isinstance(system.domain, Lattice):
+        what, why = f"{type(system.domain).__name__}() is no lattice", "volume_preserving= is decided on one alone"
+    elif system.solves:
+        what, why = "volume_preserving= speaks of steps", f"{type(system.integrator).__name__} has none"
+    else:
+        return
+    fix = "drop it, or Lattice(x) and Leapfrog(steps=8, dt=0.1)"
+    raise SpecError(what, part="volume_preserving", why=why, fix=fix, see="system-parts")
 
 
 def _arguments(u: object) -> tuple[sp.Basic, ...]:

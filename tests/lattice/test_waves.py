@@ -164,6 +164,7 @@ FRAME = """
 #include <cmath>
 #include <cstdlib>
 typedef double R;
+{register}
 {fft}
 extern "C" void transform(long n, const double* re, const double* im, double* out) {{
     void* memory;
@@ -186,7 +187,7 @@ extern "C" void transform(long n, const double* re, const double* im, double* ou
 def test_the_fast_transform(tmp_path: Path) -> None:
     """Every length up to 64 and some beyond, primes among them, beside numpy."""
     source, library = tmp_path / "fft.cpp", tmp_path / "fft.so"
-    source.write_text(FRAME.format(fft=render("fft.cpp.j2")))
+    source.write_text(FRAME.format(register=render("kernels_register.cpp.j2"), fft=render("fft.cpp.j2")))
     subprocess.run(["g++", "-std=c++17", "-O2", "-march=native", "-fPIC", "-shared", source, "-o", library], check=True)
     transform = ctypes.CDLL(str(library)).transform
     pointer = np.ctypeslib.ndpointer(np.float64, flags="C")

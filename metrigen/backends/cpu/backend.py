@@ -29,6 +29,7 @@ _SOLVING = (
 _WAVES = (
     "On a CPU, `kernels.cpp` solves them in the midst of a step, in the same call; elsewhere the torch reference runs."
 )
+_UNREAD = "has no kernels for what the programs of this layer read"
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,8 @@ class Cpu(Backend):
             return ""
         if self.layer.constraints and not self.layer.learned:
             why = why_no_solve(self.layer.lowered)
-            return (
-                f"{self.layer.obstacle}, which {why}"
-                if why
-                else "has no kernels for what the programs of this layer read"
-            )
-        return self.layer.obstacle or "has no kernels for what the programs of this layer read"
+            return f"{self.layer.obstacle}, which {why}" if why else _UNREAD
+        return self.layer.obstacle or _UNREAD
 
     def files(self, head: str) -> Mapping[str, str]:
         layer = self.layer

@@ -112,13 +112,13 @@ def _group(
     state = layer.fields if name == "moving" else ()
     fixed = tuple(a if state else replace(a, driven=False) for a in program.inputs if a.name not in state)
     given = _given(fixed)
-    cuts = graph_partition(program), graph_partition(back)
-    if cuts[0] is None or cuts[1] is None:
+    partitions = graph_partition(program), graph_partition(back)
+    if partitions[0] is None or partitions[1] is None:
         return None
-    sums = {bar(a.name): (a.name, a.kind) for a in fixed if bar(a.name) in cuts[1].totals}
+    sums = {bar(a.name): (a.name, a.kind) for a in fixed if bar(a.name) in partitions[1].totals}
     made = (
-        print_graph_routine(routines[0], program, cuts[0], given, {}, docs[forward]),
-        print_graph_routine(routines[1], back, cuts[1], given, sums, docs[adjoint]),
+        print_graph_routine(routines[0], program, partitions[0], given, {}, docs[forward]),
+        print_graph_routine(routines[1], back, partitions[1], given, sums, docs[adjoint]),
     )
     return GraphGroup(name, tuple(state), fixed, tuple(program.outputs), *made, is_even(program) and is_even(back))
 

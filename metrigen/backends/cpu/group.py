@@ -33,7 +33,7 @@ class Group:
     fixed: tuple[Array, ...]
     imported: frozenset[str]
     programs: Mapping[str, Program]
-    cuts: Mapping[str, Partition]
+    partitions: Mapping[str, Partition]
     further: tuple[Array, ...] = ()
     docs: Docs = field(default_factory=dict)
     on_request: frozenset[str] = frozenset()
@@ -47,7 +47,7 @@ class Group:
 
     @property
     def sums(self) -> tuple[Array, ...]:
-        wanted = {summed(t) for c in self.cuts.values() for t in c.totals if t.terms}
+        wanted = {summed(t) for c in self.partitions.values() for t in c.totals if t.terms}
         return tuple(a for a in (*self.fixed, *self.further) if a.name in wanted)
 
     @property
@@ -77,9 +77,9 @@ def group(
 ) -> Group | None:
     """Optimise and cut the programs; None where one of them holds what a fusion group cannot do."""
     optimised = {n: passed(apply(OWNED, p), passes_of(n)) for n, p in programs.items()}
-    cuts = {n: partition(p) for n, p in optimised.items()}
-    found = {n: optimised_groups(c) for n, c in cuts.items() if c is not None}
-    if len(found) < len(cuts):
+    partitions = {n: partition(p) for n, p in optimised.items()}
+    found = {n: optimised_groups(c) for n, c in partitions.items() if c is not None}
+    if len(found) < len(partitions):
         return None
     neighbours = {n for p in optimised.values() for n in neighbour_reads(p.body)}
     return Group(name, tuple(fixed), frozenset(a.name for a in fixed if a.kind is Kind.SITE and a.name in neighbours),

@@ -127,7 +127,7 @@ def _print(
     types = {e: f"{name}__equation" for e, name in named.items()}
     routines: dict[str, Routine] = {
         n: print_routine(
-            n, p, group.cuts[n],
+            n, p, group.partitions[n],
             Layout(
                 group.layout_base, given, frozenset(filled.get(n, ())), flat=points == "numbers",
                 on_request=group.on_request,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from metrigen.backends.torch.memory_reference import EVERY
 from metrigen.emit.render import render
+from metrigen.integrators.memory import EVERY
 from metrigen.layers.layer import Layer
 
 _NAMES = ("keep", "turn", "erase", "seek", "write", "content", "query")

@@ -24,7 +24,7 @@ def minimum_group(lowered: Lowered, equation: Equation) -> Printed | None:
         return None
     given = frozenset(a.name for a in fixed)
     layout = Layout(found.layout_base, given, frozenset())
-    routines = {part: print_routine(part, found.programs[part], found.cuts[part], layout) for part in PARTS}
+    routines = {part: print_routine(part, found.programs[part], found.partitions[part], layout) for part in PARTS}
     calls = {part: call(routines[part], _places(equation, part), {_output(found.programs[part].outputs): "out"})
              for part in PARTS}  # fmt: skip
     return printed(found, routines, "kernels_minimum.cpp.j2", calls=calls)

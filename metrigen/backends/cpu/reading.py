@@ -30,11 +30,11 @@ def readout_group(lowered: Lowered, points: Points) -> Printed | None:
     flat = points == "numbers"
     routines = {
         "readout": print_routine(
-            "readout", program, found.cuts["readout"],
+            "readout", program, found.partitions["readout"],
             Layout(found.layout_base | {*components}, names, frozenset(), frozenset(components), flat),
         ),
         "readout_adjoint": print_routine(
-            "readout_adjoint", adjoint, found.cuts["readout_adjoint"],
+            "readout_adjoint", adjoint, found.partitions["readout_adjoint"],
             Layout(found.layout_base | {*grads, *wanted} - {*imported}, names, frozenset(), flat=flat),
         ),
     }  # fmt: skip

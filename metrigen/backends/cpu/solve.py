@@ -71,7 +71,7 @@ def _print(group: Group, steady: LinearSteady) -> Printed:
     for name, program in group.programs.items():
         dense = beside if name == "operator_adjoint" else set()
         layout = Layout(group.layout_base | dense, given, frozenset())
-        routines[name] = print_routine(name, program, group.cuts[name], layout)
+        routines[name] = print_routine(name, program, group.partitions[name], layout)
     image = group.programs["apply"].outputs[0]
     calls = {
         "apply": call(routines["apply"], weight | {unknown: "x"}, {image: "image"}),

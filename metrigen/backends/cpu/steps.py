@@ -34,8 +34,8 @@ def step_group(lowered: Lowered, points: Points) -> Printed | None:
     found = replace(found, on_request=frozenset(evolution.on_request))
     if points == "numbers":  # coefficients are no numbers of a row that could be made once
         return _print_steps(found, loop, state, rank, points)
-    cuts = {n: collect_coefficients(c, found.programs[n].kinds()) for n, c in found.cuts.items()}
-    return _print_steps(replace(found, cuts=cuts), loop, state, rank, points)
+    partitions = {n: collect_coefficients(c, found.programs[n].kinds()) for n, c in found.partitions.items()}
+    return _print_steps(replace(found, partitions=partitions), loop, state, rank, points)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: 
     dense, filled = steps.dense(), steps.filled()
     routines = {
         n: print_routine(
-            n, p, group.cuts[n],
+            n, p, group.partitions[n],
             Layout(
                 group.layout_base | dense[n], fixed, frozenset(filled.get(n, ())), flat=points == "numbers",
                 on_request=group.on_request,
@@ -156,7 +156,7 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: 
 
 def reach(group: Group) -> int:
     """How many sites a step can carry a value along an axis: the sum over its fusion groups of the widest read."""
-    return sum(_widest(part) for part in group.cuts["inner"].parts if isinstance(part, FusionGroup))
+    return sum(_widest(part) for part in group.partitions["inner"].parts if isinstance(part, FusionGroup))
 
 
 def _widest(fusion: FusionGroup) -> int:

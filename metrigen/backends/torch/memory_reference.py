@@ -7,10 +7,9 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.backends.expressions import TORCH
 from metrigen.emit.render import render
+from metrigen.integrators.memory import EVERY
 from metrigen.ir.functions.normal import normal
 from metrigen.layers.layer import Layer
-
-EVERY = 32  # tokens from one state that is kept to the next
 
 
 def memory_reference_text(layer: Layer, head: str) -> str:
@@ -34,8 +33,8 @@ def memory_reference_text(layer: Layer, head: str) -> str:
         content=_text(token.content),
         query=[_text(q) for q in memory.query],
         dt="" if memory.dt == 1 else _text(memory.dt),
-        split="decay along the key axis" in token.split,
-        turned="rotation" in token.split,
+        split=token.splits_decay,
+        turned=token.splits_rotation,
     )
 
 
