@@ -20,7 +20,7 @@ from trainers.hgn_systems import SIDE
 PIXELS = SIDE * SIDE
 PHASE = 4  # two coordinates, two momenta
 EVERY = 2  # steps of the layer a frame
-DARK = -4.0  # logit of a pixel at the start
+DARK, NARROW = -4.0, -2.0  # at the start: logit of a pixel, log scale of the encoder's Gaussian
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Sizes:
     seen: int = 5
     glance: int = 32
     width: int = 64
-    recurrent: int = 16
+    recurrent: int = 32
 
 
 class Encoder(nn.Module):
@@ -40,11 +40,10 @@ class Encoder(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.glance = nn.Linear(PIXELS, sizes.glance)
-        self.net = nn.Sequential(
-            nn.SiLU(), nn.Linear(sizes.seen * sizes.glance, sizes.width), nn.SiLU(), nn.Linear(sizes.width, 2 * PHASE)
-        )
+        middle, last = nn.Linear(sizes.seen * sizes.glance, sizes.width), nn.Linear(sizes.width, 2 * PHASE)
         with torch.no_grad():
-            self.net[-1].bias[PHASE:] = -2.0
+            last.bias[PHASE:] = NARROW
+        self.net = nn.Sequential(nn.SiLU(), middle, nn.SiLU(), last)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_scale = self.net(self.glance(frames).flatten(1)).chunk(2, dim=-1)
@@ -56,10 +55,9 @@ class Decoder(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.net = nn.Sequential(
-            nn.Linear(PHASE // 2, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, PIXELS)
-        )
-        nn.init.constant_(self.net[-1].bias, DARK)
+        first, middle, last = nn.Linear(PHASE // 2, width), nn.Linear(width, width), nn.Linear(width, PIXELS)
+        nn.init.constant_(last.bias, DARK)
+        self.net = nn.Sequential(first, nn.SiLU(), middle, nn.SiLU(), last)
 
     def forward(self, q: Tensor) -> Tensor:
         logits: Tensor = self.net(q)
@@ -93,12 +91,12 @@ class Hamiltonian(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A gated recurrent unit: its state is made of the phase point, and what it is given is where it was last."""
+    """A gated recurrent unit that begins at, and is given at every step, the phase point of the first frame."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.begin, self.end = nn.Linear(PHASE, width), nn.Linear(width, PHASE // 2)
-        self.cell = nn.GRUCell(PHASE // 2, width)
+        self.cell = nn.GRUCell(PHASE, width)
 
     def forward(self, start: Tensor, frames: int, pace: float = 1.0) -> Tensor:
         """Coordinates (N, frames, 2); it knows the pace of the data alone."""
@@ -106,7 +104,7 @@ class Recurrent(nn.Module):
             raise ValueError(f"a recurrent network has no time step: pace {pace:g}")
         hidden, q = torch.tanh(self.begin(start)), [start[:, : PHASE // 2]]
         for _ in range(frames - 1):
-            hidden = self.cell(q[-1], hidden)
+            hidden = self.cell(start, hidden)
             q.append(self.end(hidden))
         return torch.stack(q, 1)
 

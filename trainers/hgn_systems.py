@@ -37,7 +37,8 @@ def sn(u: np.ndarray, k: np.ndarray) -> np.ndarray:
     phase = 2**ROUNDS * a[-1] * u
     for n in range(ROUNDS, 0, -1):
         phase = (phase + np.arcsin(np.clip(c[n] / a[n] * np.sin(phase), -1, 1))) / 2
-    return np.sin(phase)
+    sine: np.ndarray = np.sin(phase)
+    return sine
 
 
 def quarter(k: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ class Options:
     films: int = 500
     frames: int = 20
     test: int = 200
-    steps: int = 1000
+    steps: int = 1500
     batch: int = 32
     lr: float = 1e-2
     entropy: float = 0.02
@@ -113,11 +113,18 @@ def rate(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / WARM_UP) * (1 + math.cos(math.pi * step / steps)) / 2
 
 
+def horizon(step: int, options: Options) -> int:
+    """How many frames of a film are learned from: first those that the encoder is given, after half the steps all."""
+    later = options.frames - options.seen
+    return options.seen + round(later * min(1.0, 2 * step / options.steps))
+
+
 def loss_of(model: Any, films: Tensor, noise: Tensor, options: Options) -> Tensor:
     """Cross-entropy of the pixels of a film, by their brightness, and the weighted relative entropy."""
     logits, entropy = model(films[:, : options.seen], noise, films.shape[1])
     missed = nn.functional.binary_cross_entropy_with_logits(logits, films, reduction="none").sum(-1).mean()
-    return missed + options.entropy * entropy.mean()
+    loss: Tensor = missed + options.entropy * entropy.mean()
+    return loss
 
 
 @torch.no_grad()
@@ -167,7 +174,7 @@ def train(
     with interruption() as stopped:
         while done < options.steps and done != stop_after and not fabric.broadcast(stopped()):
             chosen, noise = (x.to(fabric.device) for x in batch_of(options, case, done, fabric.global_rank))
-            loss = _step(fabric, model, adam, films[chosen], noise, options, done)
+            loss = _step(fabric, model, adam, films[chosen, : horizon(done, options)], noise, options, done)
             done += 1
             if done % LOGGED == 0 or done == options.steps:
                 run.log("train", step=done, loss=loss)
