@@ -144,9 +144,9 @@ class Variant:
 
 
 VARIANTS = {
-    "hamiltonian": Variant("Hamiltonian, leapfrog", "hgn", lambda sizes: Hamiltonian(Hgn(1))),
-    "euler": Variant("the same, Euler", "hgn_euler", lambda sizes: Hamiltonian(HgnEuler(1))),
-    "recurrent": Variant("recurrent (GRU)", None, lambda sizes: Recurrent(sizes.recurrent)),
+    "hamiltonian": Variant("leapfrog", "hgn", lambda sizes: Hamiltonian(Hgn(1))),
+    "euler": Variant("Euler", "hgn_euler", lambda sizes: Hamiltonian(HgnEuler(1))),
+    "recurrent": Variant("recurrent", None, lambda sizes: Recurrent(sizes.recurrent)),
 }
 
 

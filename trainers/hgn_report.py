@@ -18,6 +18,8 @@ from trainers.hgn_plots import film_strips, learning_curves
 from trainers.hgn_training import Case, Options
 
 COMPARISON = "comparison.jsonl"
+HEADINGS = ("parameters", "error", "of seeds", "still", "far", "within", "back", "fast", "slow", "drift", "far drift",
+            "CPU s")  # fmt: skip
 FIGURES = ("far_error", "frames_within", "backwards", "faster", "slower", "drift", "far_drift")
 
 
@@ -39,12 +41,11 @@ def comparison_table(records: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for heading in ("system", "model"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("parameters", "error", "seeds", "still", "far", "within", "back", "fast", "slow", "drift", "far",
-                    "CPU s"):  # fmt: skip
+    for heading in HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
     for key in dict.fromkeys((r["system"], r["model"]) for r in records):
         own = [r for r in records if (r["system"], r["model"]) == key]
-        errors = " ".join(f"{1000 * r['pixel_error']:.2f}" for r in own)
+        errors = " ".join(f"{1000 * r['pixel_error']:.3g}" for r in own)
         table.add_row(key[0], VARIANTS[key[1]].title, str(own[0]["parameters"]), _mean(own, "pixel_error"), errors,
                       _mean(own, "still_error"), *(_mean(own, name) for name in FIGURES),
                       f"{fmean(r['seconds'] for r in own):.0f}")  # fmt: skip
