@@ -28,6 +28,7 @@ from lightning_fabric import Fabric
 from rich.console import Console
 from torch import Tensor
 
+from trainers.cases import run_cases, stored_options
 from trainers.cifar_options import seeds_of
 from trainers.command_line import (
     Accelerator,
@@ -42,17 +43,13 @@ from trainers.command_line import (
     told,
 )
 from trainers.common import (
-    CHECKPOINT,
     ROOT,
     Display,
-    ResumeError,
     Run,
     check_spec,
-    has_checkpoint,
     interruption,
     load_checkpoint,
     make_fabric,
-    read_meta,
     save_checkpoint,
     spec_hash,
     tell_fallback,
@@ -208,39 +205,23 @@ def examine(network: Any, options: Options, case: Case, run: Run) -> None:
     run.log("test", **figures)
 
 
-def stored_options(folder: Path) -> Options:
-    """What a run folder was started with. Raises ResumeError where no model has a checkpoint yet."""
-    for place in sorted(folder.glob("*/*")):
-        if has_checkpoint(place):
-            stored: dict[str, Any] = read_meta(place)["options"]
-            lists: dict[str, Any] = {key: tuple(v) for key, v in stored.items() if isinstance(v, list)}
-            return Options(**(stored | lists))
-    raise ResumeError(f"no {CHECKPOINT} in {folder}/<density>/<model>-<seed>")
-
-
 def run_all(fabric: Fabric, options: Options, folder: Path, console: Console, *, resume: bool) -> None:
     """Train and test every case of the run that has no test yet, then compare them."""
-    main_process, networks = fabric.global_rank == 0, {}
-    for case in options.cases():
-        run = Run(folder / case.folder, writes=main_process)
-        tested = bool(run.records("test")) and resume
-        with Display(console, str(case.folder), shown=main_process) as display:
-            started = resume and has_checkpoint(run.folder)
-            network = train(fabric, options, case, run, display, resume=started) if not tested else None
-        if main_process:
-            if network is not None:
-                examine(network, options, case, run)
-            networks[case] = network if network is not None else _restored(options, case, run.folder)
-        fabric.barrier()
-    if main_process:
+
+    def fit(case: Case, run: Run, display: Display, started: bool) -> Any:
+        return train(fabric, options, case, run, display, resume=started)
+
+    def test(network: Any, case: Case, run: Run) -> None:
+        examine(network, options, case, run)
+
+    def restored(case: Case, place: Path) -> Any:
+        network = build(case.model, options.sizes)
+        load_checkpoint(place).restore(network, None)
+        return network
+
+    networks = run_cases(fabric, options.cases(), folder, console, fit, test, restored, resume=resume)
+    if fabric.global_rank == 0:
         report(folder, networks, console)
-
-
-def _restored(options: Options, case: Case, folder: Path) -> Any:
-    """A model that was trained and tested before the run was stopped."""
-    network = build(case.model, options.sizes)
-    load_checkpoint(folder).restore(network, torch.optim.Adam(network.parameters()))
-    return network
 
 
 def main(
@@ -282,7 +263,7 @@ def main(
     folder = resume or run_folder(out, name, f"seeds{'-'.join(map(str, options.seeds))}")
     with told(console, folder):
         if resume is not None:
-            options = stored_options(resume)
+            options = Options(**stored_options(resume, "<density>/<model>-<seed>"))
         fabric = make_fabric(accelerator, devices, precision)
         torch.set_flush_denormal(True)
         run_all(fabric, options, folder, console, resume=resume is not None)

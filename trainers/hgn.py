@@ -22,6 +22,7 @@ import typer
 from lightning_fabric import Fabric
 from rich.console import Console
 
+from trainers.cases import run_cases, stored_options
 from trainers.cifar_options import seeds_of
 from trainers.command_line import (
     Accelerator,
@@ -36,15 +37,11 @@ from trainers.command_line import (
     told,
 )
 from trainers.common import (
-    CHECKPOINT,
     ROOT,
     Display,
-    ResumeError,
     Run,
-    has_checkpoint,
     load_checkpoint,
     make_fabric,
-    read_meta,
 )
 from trainers.hgn_model import VARIANTS, Film, build
 from trainers.hgn_report import report
@@ -57,39 +54,23 @@ SMOKE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def stored_options(folder: Path) -> Options:
-    """What a run folder was started with. Raises ResumeError where no model has a checkpoint yet."""
-    for place in sorted(folder.glob("*/*")):
-        if has_checkpoint(place):
-            stored: dict[str, Any] = read_meta(place)["options"]
-            lists: dict[str, Any] = {key: tuple(v) for key, v in stored.items() if isinstance(v, list)}
-            return Options(**(stored | lists))
-    raise ResumeError(f"no {CHECKPOINT} in {folder}/<system>/<model>-<seed>")
-
-
 def run_all(fabric: Fabric, options: Options, folder: Path, console: Console, *, resume: bool) -> None:
     """Train and test every case of the run that has no test yet, then compare them."""
-    main_process, networks = fabric.global_rank == 0, {}
-    for case in options.cases():
-        run = Run(folder / case.folder, writes=main_process)
-        tested = resume and fabric.broadcast(bool(run.records("test")))
-        with Display(console, str(case.folder), shown=main_process) as display:
-            started = resume and fabric.broadcast(has_checkpoint(run.folder))
-            network = None if tested else train(fabric, options, case, run, display, resume=started)
-        if main_process:
-            if network is not None:
-                examine(network, options, case, run)
-            networks[case] = _restored(options, case, run.folder) if network is None else network
-        fabric.barrier()
-    if main_process:
+
+    def fit(case: Case, run: Run, display: Display, started: bool) -> Film:
+        return train(fabric, options, case, run, display, resume=started)
+
+    def test(network: Film, case: Case, run: Run) -> None:
+        examine(network, options, case, run)
+
+    def restored(case: Case, place: Path) -> Film:
+        network = build(case.model, options.sizes)
+        load_checkpoint(place).restore(network, None)
+        return network
+
+    networks = run_cases(fabric, options.cases(), folder, console, fit, test, restored, resume=resume)
+    if fabric.global_rank == 0:
         report(folder, options, networks, console)
-
-
-def _restored(options: Options, case: Case, folder: Path) -> Film:
-    """A model that was trained and tested before the run was stopped."""
-    network = build(case.model, options.sizes)
-    load_checkpoint(folder).restore(network, None)
-    return network
 
 
 def main(
@@ -133,7 +114,7 @@ def main(
     folder = resume or run_folder(out, name, f"seeds{'-'.join(map(str, options.seeds))}")
     with told(console, folder):
         if resume is not None:
-            options = stored_options(resume)
+            options = Options(**stored_options(resume, "<system>/<model>-<seed>"))
         fabric = make_fabric(accelerator, devices, precision)
         torch.set_flush_denormal(True)
         run_all(fabric, options, folder, console, resume=resume is not None)

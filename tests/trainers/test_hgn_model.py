@@ -85,7 +85,6 @@ def starts() -> torch.Tensor:
 
 
 def test_leapfrog_keeps_the_learned_energy_and_euler_does_not() -> None:
-    torch.manual_seed(0)
     drifts = {}
     for kind in (Hgn, HgnEuler):
         torch.manual_seed(0)
