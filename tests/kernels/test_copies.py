@@ -61,7 +61,7 @@ def test_the_number_of_a_copy_is_found_one_by_one() -> None:
     package = importlib.import_module("generated.coupled_wave")
     tracemalloc.start()
     try:
-        package.base.operator_prefix("of_a_package_that_is_not_there")
+        package.base.operator_prefix("of_a_package_that_is_not_there", "readout")
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
