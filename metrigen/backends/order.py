@@ -16,7 +16,7 @@ _Key = tuple[tuple[tuple[int, ...], ...], tuple[float, float]]
 def ordered_terms(expr: sp.Expr) -> list[sp.Expr]:
     """``expr.as_ordered_terms()`` of a real sum, in a time that grows with its length as a sort does."""
     terms = sp.Add.make_args(expr)
-    if len(terms) <= _SHORT:
+    if len(terms) <= _SHORT and any(term.is_number for term in terms):
         return list(expr.as_ordered_terms())
     split = [_split(term) for term in terms]
     gens = sorted({base for _, powers in split for base in powers}, key=sp.default_sort_key)

@@ -72,8 +72,16 @@ def distinct(exprs: Iterable[sp.Expr], kind: type[sp.Basic]) -> list[sp.Expr]:
     it is (``rewritten``), and none is looked for there."""
     whole = sp.Tuple(*exprs)
     found: dict[sp.Expr, None] = {}
-    folded(whole, lambda node, _: found.setdefault(node) if isinstance(node, kind) else None)
-    if not whole.has(learned):
+    calls: list[sp.Basic] = []
+
+    def met(node: sp.Basic, _: list[None]) -> None:
+        if isinstance(node, kind):
+            found[node] = None
+        elif isinstance(node, learned):
+            calls.append(node)
+
+    folded(whole, met)
+    if not calls:
         return list(found)
     reached: set[sp.Basic] = set()
     ahead: list[sp.Basic] = [whole]
