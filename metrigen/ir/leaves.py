@@ -80,7 +80,7 @@ def _leaf(array: str, offset: Offset, positive: bool) -> Leaf:
 
 
 @cache
-def _indicator(kind: type[Inside], offset: Offset) -> Inside:
+def _indicator(kind: Any, offset: Offset) -> Inside:
     made: Inside = sp.Symbol.__xnew__(kind, f"{kind.NAME}__{offset_text(offset)}", real=True, nonnegative=True)
     made.offset = offset
     return made
