@@ -54,7 +54,7 @@ class Inside(sp.Symbol):
     offset: Offset
 
     def __new__(cls, offset: Offset) -> Inside:
-        return _indicator(cls, offset)
+        return _indicator(issubclass(cls, Outside), offset)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return type(self), (self.offset,)
@@ -80,7 +80,8 @@ def _leaf(array: str, offset: Offset, positive: bool) -> Leaf:
 
 
 @cache
-def _indicator(kind: Any, offset: Offset) -> Inside:
+def _indicator(outside: bool, offset: Offset) -> Inside:
+    kind = Outside if outside else Inside
     made: Inside = sp.Symbol.__xnew__(kind, f"{kind.NAME}__{offset_text(offset)}", real=True, nonnegative=True)
     made.offset = offset
     return made
