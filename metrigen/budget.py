@@ -99,18 +99,14 @@ def spend(operations: int, doing: str) -> None:
 def folded(expr: sp.Basic, value: Callable[[sp.Basic, list[T]], T]) -> T:
     """What is worked out of an expression from its arguments, every distinct subexpression once, without recursion."""
     known: dict[sp.Basic, T] = {}
-    stack = [expr]
+    stack = [(expr, False)]
     while stack:
-        node = stack[-1]
-        if node in known:
-            stack.pop()
-            continue
-        missing = [a for a in node.args if a not in known]
-        if missing:
-            stack.extend(missing)
-            continue
-        known[node] = value(node, [known[a] for a in node.args])
-        stack.pop()
+        node, ready = stack.pop()
+        if ready:  # its arguments have been worked out
+            known[node] = value(node, [known[a] for a in node.args])
+        elif node not in known:
+            stack.append((node, True))
+            stack += [(a, False) for a in node.args if a not in known]
     return known[expr]
 
 

@@ -182,6 +182,8 @@ def _values(program: Program) -> Program:
     return apply(VALUES, lower_networks(program))
 
 
+# Passes and a program without its name -> what they make of it.
+Done = Mapping[tuple[Passes, Program], Program]
 _READ = ("readout", "readout_adjoint", "energy", "entropy", "stress_energy", "currents", "flux", "rates", "power")
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import sympy as sp
 from sympy.core.exprtools import decompose_power
 
-_SHORT = 30  # terms that are left to SymPy
+_SHORT = 2  # terms that are left to SymPy, which writes 1 - x and not -x + 1
 _Key = tuple[tuple[tuple[int, ...], ...], tuple[float, float]]
 
 
 def ordered_terms(expr: sp.Expr) -> list[sp.Expr]:
     """``expr.as_ordered_terms()`` of a real sum, in a time that grows with its length as a sort does."""
     terms = sp.Add.make_args(expr)
-    if len(terms) <= _SHORT:
+    if len(terms) <= _SHORT and any(term.is_number for term in terms):
         return list(expr.as_ordered_terms())
     split = [_split(term) for term in terms]
     gens = sorted({base for _, powers in split for base in powers}, key=sp.default_sort_key)
@@ -28,14 +28,19 @@ def ordered_terms(expr: sp.Expr) -> list[sp.Expr]:
 def _split(term: sp.Expr) -> tuple[complex, dict[sp.Expr, int]]:
     """The numbers in a term, and the exponents of what else is in it."""
     coefficient, rest = term.as_coeff_Mul()
-    number, powers = complex(coefficient), {}
+    number, powers = _complex(coefficient), {}
     for factor in sp.Mul.make_args(rest) if rest is not sp.S.One else ():
         if factor.is_number:
-            number *= complex(factor)
+            number *= _complex(factor)
         else:
             base, exponent = decompose_power(factor)
             powers[base] = exponent
     return number, powers
+
+
+def _complex(number: sp.Expr) -> complex:
+    """As SymPy converts it, which first works out the digits of what has them."""
+    return complex(float(number)) if number.is_Rational or number.is_Float else complex(number)
 
 
 def _key(number: complex, powers: dict[sp.Expr, int], place: dict[sp.Expr, int]) -> _Key:

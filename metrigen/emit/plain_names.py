@@ -13,6 +13,8 @@ import re
 import tokenize
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 _MADE = re.compile(r"\b[A-Za-z]\w*?__\w*\b")
@@ -30,21 +32,30 @@ def plain(name: str) -> str:
 
 def plain_python(text: str) -> str:
     """A file of Python, its made names plain: in each function by itself, but for names that others call it by."""
-    parts = [part for part in _FUNCTION.split(text) if part]
-    tokens = [[_START, *tokenize.generate_tokens(io.StringIO(part).readline)] for part in parts]
-    words = [_words(found) | _PYTHON for found in tokens]
-    made = [set(_MADE.findall(part)) for part in parts]
-    shared = {name for found in tokens for name in _by_name(found)}
-    kept = {
-        name
-        for own, others in zip(made, words, strict=True)
-        for name in shared & own
-        if name not in renames(own, others)
-    }
-    return "".join(
-        _written(part, renames(own, others | {plain(name) for name in kept}))
-        for part, own, others in zip(parts, made, words, strict=True)
-    )
+    parts = [_part(text) for text in _FUNCTION.split(text) if text]
+    shared = {name for part in parts for name in part.shared}
+    kept = {name for part in parts for name in shared & part.made if name not in renames(part.made, part.words)}
+    taken = {plain(name) for name in kept}
+    return "".join(_written(part.text, renames(part.made, part.words | taken)) for part in parts)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A piece of Python: its made names, its other words, and the made names that other pieces may know."""
+
+    text: str
+    made: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=512)  # the helpers of packages are the same text
+def _part(text: str) -> _Part:
+    made = frozenset(_MADE.findall(text))
+    if not made:  # nothing to be renamed, and nothing that others may know
+        return _Part(text)
+    tokens = [_START, *tokenize.generate_tokens(io.StringIO(text).readline)]
+    return _Part(text, made, _PYTHON | _words(tokens), frozenset(_by_name(tokens)))
 
 
 def plain_cpp(text: str, is_taken: Callable[[str], bool]) -> str:

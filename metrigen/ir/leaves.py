@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
+from functools import cache
 from typing import Any, ClassVar
 
 import sympy as sp
@@ -29,11 +30,7 @@ class Leaf(sp.Symbol):
     offset: Offset
 
     def __new__(cls, array: str, offset: Offset, positive: bool = False) -> Leaf:
-        signs = {"positive": True} if positive else {}
-        name = f"{array}__{offset_text(offset)}" if any(offset) else array
-        self: Leaf = sp.Symbol.__xnew__(cls, name, real=True, **signs)
-        self.array, self.offset = array, offset
-        return self
+        return _leaf(array, offset, positive)
 
     def _hashable_content(self) -> tuple[Any, ...]:
         # The origin of two ranks has one name, and SymPy's caches hand out whatever compares equal.
@@ -57,10 +54,7 @@ class Inside(sp.Symbol):
     offset: Offset
 
     def __new__(cls, offset: Offset) -> Inside:
-        name = f"{cls.NAME}__{offset_text(offset)}"
-        self: Inside = sp.Symbol.__xnew__(cls, name, real=True, nonnegative=True)
-        self.offset = offset
-        return self
+        return _indicator(issubclass(cls, Outside), offset)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return type(self), (self.offset,)
@@ -73,6 +67,24 @@ class Outside(Inside):
     """1 - Inside, as a symbol of its own so that its sign is known."""
 
     NAME = "outside__of"  # not what an array "outside" is at an offset
+
+
+# One object for equal symbols: SymPy compares part by part what is equal and not the same.
+@cache
+def _leaf(array: str, offset: Offset, positive: bool) -> Leaf:
+    signs = {"positive": True} if positive else {}
+    name = f"{array}__{offset_text(offset)}" if any(offset) else array
+    made: Leaf = sp.Symbol.__xnew__(Leaf, name, real=True, **signs)
+    made.array, made.offset = array, offset
+    return made
+
+
+@cache
+def _indicator(outside: bool, offset: Offset) -> Inside:
+    kind = Outside if outside else Inside
+    made: Inside = sp.Symbol.__xnew__(kind, f"{kind.NAME}__{offset_text(offset)}", real=True, nonnegative=True)
+    made.offset = offset
+    return made
 
 
 def at_site(expr: sp.Expr, origin: Offset) -> sp.Expr:

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import Enum
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import sympy as sp
@@ -93,18 +93,18 @@ class Statement:
         kind: Any = type(self)
         return roles_of(kind)
 
-    @property
+    @cached_property
     def defines(self) -> Defined:
         """(name, kind) of every array that it defines."""
         return tuple(pair for field, role in self._of(Use.DEFINED) for pair in self._defined(field, role))
 
-    @property
+    @cached_property
     def expressions(self) -> tuple[sp.Expr, ...]:
         """What it works out, the values of its own first, as the others use them."""
         order = sorted(self.roles, key=lambda field: self.roles[field].use is not Use.OWN)
         return tuple(e for field in order for e in _expressions(self._without_symbols(field)))
 
-    @property
+    @cached_property
     def reads(self) -> tuple[str, ...]:
         """Names of the arrays and parameters that it reads, each once, sorted."""
         found: set[str] = set()
@@ -117,7 +117,7 @@ class Statement:
                 found |= arrays_of(e, own) - solved
         return tuple(sorted(found))
 
-    @property
+    @cached_property
     def own(self) -> frozenset[sp.Symbol]:
         """The symbols of the values of its own."""
         return frozenset(symbol for field, _ in self._of(Use.OWN) for symbol, _ in getattr(self, field))

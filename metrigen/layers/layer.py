@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import sympy as sp
@@ -17,8 +17,9 @@ from metrigen.ir.nodes import Program
 from metrigen.ir.queries import equations_in
 from metrigen.layers.operator import Operator
 from metrigen.layers.operators import operators_of
+from metrigen.passes.pipeline import BUILT, SHARED, apply
 from metrigen.physics.derivation import Derivation, Law
-from metrigen.programs import Evolution, Lowered, TimeStep, equation_programs
+from metrigen.programs import Done, Evolution, Lowered, TimeStep, equation_programs, passes_of
 from metrigen.spec.load import Spec
 from metrigen.spec.names import class_name
 from metrigen.spec.network import OFFSET, Offset, Weights
@@ -167,6 +168,15 @@ class Layer:
     def solved(self) -> Mapping[Equation, tuple[Program, ...]]:
         """The programs of every nonlinear equation after the passes, in the order of ``PARTS``."""
         return {equation: equation_programs(equation) for equation in self.equations}
+
+    @cached_property
+    def done(self) -> Done:
+        """What the passes have made: of the programs, and of those of the nonlinear equations."""
+        found = {(passes_of(n), replace(p, name="")): self.programs[n] for n, p in self.lowered.programs().items()}
+        for equation, programs in self.solved.items():
+            built = (replace(apply(BUILT, p), name="") for p in equation.programs)
+            found |= {(SHARED, p): after for p, after in zip(built, programs, strict=True)}
+        return found
 
     @property
     def reports(self) -> bool:

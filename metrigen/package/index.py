@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from metrigen.emit.plain_names import plain
 from metrigen.layers.layer import Layer
@@ -52,11 +53,13 @@ class Block:
     def at(self, name: str, position: int) -> Assignment:
         return Assignment(name, self.name, self.file, self.line + self.text.count("\n", 0, position))
 
-    def assignments(self) -> Iterator[Assignment]:
+    @cached_property
+    def assignments(self) -> tuple[Assignment, ...]:
+        found = []
         for match in _ASSIGNED.finditer(self.text):
             begin = match.start(1) if match[1] else match.start()
-            for name in (match[1] or match[2]).split(", "):
-                yield self.at(name.removesuffix("_v"), begin)
+            found += [self.at(name.removesuffix("_v"), begin) for name in (match[1] or match[2]).split(", ")]
+        return tuple(found)
 
     def reading(self, name: str) -> Assignment | None:
         """The first assignment that reads a name which the function is handed."""
@@ -103,7 +106,7 @@ def _forward(row: Row, functions: Iterable[Block]) -> list[Assignment]:
     """What holds the term: the first of the ways to hold it that is found in the programs, else in a diagnostic."""
     ahead = [b for b in functions if not _BACK.search(b.name) and row.reading == ("readout" in b.name)]
     for aside in (False, True):
-        inside = [a for b in ahead if bool(_ASIDE.search(b.name)) == aside for a in b.assignments()]
+        inside = [a for b in ahead if bool(_ASIDE.search(b.name)) == aside for a in b.assignments]
         for holds in row.ways:
             found = [a for a in inside if holds(plain(a.name))]
             if found:
@@ -116,7 +119,7 @@ def _backward(row: Row, names: list[str], functions: Iterable[Block]) -> list[As
     back = [b for b in functions if _BACK.search(b.name) and row.reading == ("readout" in b.name)]
     held: tuple[Callable[[str], bool], ...] = (*row.back, names.__contains__)
     for holds in held:
-        found = [a for b in back for a in b.assignments() if (m := _COTANGENT.fullmatch(plain(a.name))) and holds(m[1])]
+        found = [a for b in back for a in b.assignments if (m := _COTANGENT.fullmatch(plain(a.name))) and holds(m[1])]
         if found:
             return found
     handed = (b.reading(f"{name}_bar") for name in (*names, *row.ends) for b in back)

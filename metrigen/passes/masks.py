@@ -7,7 +7,9 @@ A mask is 0 or 1, so m x^k = (m x)^k. Invariant: the value of every store and su
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Set
 from dataclasses import replace
+from functools import cache
 
 import sympy as sp
 
@@ -24,37 +26,42 @@ def name_masked(program: Program) -> Program:
 
 
 def _named(statement: Map) -> Map:
-    names = fresh(statement)
-    while (pair := _commonest(statement)) is not None:
-        mask, value = pair
+    if not any(e.has(Inside) for e in statement.expressions):
+        return statement
+    names, own = fresh(statement), set(statement.own)
+
+    @cache
+    def pairs(product: sp.Expr) -> list[Pair]:  # most products are the same from one name to the next
+        return _pairs(split(product)[1], own)
+
+    while (pair := _commonest(distinct(statement.expressions, sp.Mul), pairs)) is not None:
         symbol = next(names)
-        statement = rewritten(statement, lambda e: _with(e, mask, value, symbol), {mask * value: symbol})  # noqa: B023
+        own.add(symbol)
+
+        def rule(e: sp.Expr, pair: Pair = pair, symbol: sp.Symbol = symbol) -> sp.Expr:
+            return _with(e, pair, symbol) if e.is_Mul and pair in pairs(e) else e
+
+        statement = rewritten(statement, rule, {pair[0] * pair[1]: symbol})
     return statement
 
 
-def _commonest(statement: Map) -> Pair | None:
+def _commonest(products: Iterable[sp.Expr], pairs: Callable[[sp.Expr], list[Pair]]) -> Pair | None:
     counts: dict[Pair, int] = {}
-    if not any(e.has(Inside) for e in statement.expressions):
-        return None
-    own = statement.own
-    for product in distinct(statement.expressions, sp.Mul):
-        for pair in _pairs(split(product)[1], own):
+    for product in products:
+        for pair in pairs(product):
             counts[pair] = counts.get(pair, 0) + 1
     most = max(counts.values(), default=0)
     return next(pair for pair, count in counts.items() if count == most) if most > 1 else None
 
 
-def _pairs(powers: Powers, own: frozenset[sp.Symbol]) -> list[Pair]:
+def _pairs(powers: Powers, own: Set[sp.Symbol]) -> list[Pair]:
     masks = [base for base in powers if isinstance(base, Inside)]
     values = [b for b, n in powers.items() if n > 0 and not isinstance(b, Inside) and masks and of_site(b, own)]
     return [(mask, value) for mask in masks for value in values]
 
 
-def _with(expr: sp.Expr, mask: sp.Expr, value: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
-    """A product with the named value in the place of mask and value."""
-    if not expr.is_Mul:
-        return expr
-    number, powers = split(expr)
-    if mask not in powers or powers.get(value, 0) < 1:
-        return expr
+def _with(product: sp.Expr, pair: Pair, symbol: sp.Symbol) -> sp.Expr:
+    """The product with the named value in the place of mask and value."""
+    mask, value = pair
+    number, powers = split(product)
     return joined(number, {symbol if b == value else b: n for b, n in powers.items() if b != mask})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import replace
 
 import sympy as sp
@@ -34,7 +34,7 @@ def joined(number: sp.Expr, powers: Powers) -> sp.Expr:
     return sp.Mul(number, *(base**exponent for base, exponent in powers.items()))
 
 
-def of_site(expr: sp.Expr, own: frozenset[sp.Symbol]) -> bool:
+def of_site(expr: sp.Expr, own: Set[sp.Symbol]) -> bool:
     """Whether a value depends on the site: it reads an array, or a named value of its statement."""
     return expr.has(Leaf, Inside) or not own.isdisjoint(expr.free_symbols)
 
@@ -50,10 +50,10 @@ def rewritten(statement: Map, rule: Rule, made: dict[sp.Expr, sp.Symbol]) -> Map
     whole = sp.Tuple(*statement.expressions)
 
     def rebuilt(node: sp.Basic, parts: list[sp.Basic]) -> sp.Basic:
-        if not node.args or isinstance(node, learned) or (node is not whole and node.is_number):
+        if not node.args or isinstance(node, learned):
             return node
-        node = node if all(a is b for a, b in zip(node.args, parts, strict=True)) else node.func(*parts)
-        return rule(node) if isinstance(node, sp.Expr) and node.args else node
+        node = node if parts == list(node.args) else node.func(*parts)
+        return rule(node) if isinstance(node, sp.Expr) and node.args and not node.is_number else node
 
     swap = dict(zip(whole.args, folded(whole, rebuilt).args, strict=True))
     statement = statement.with_expressions(swap.__getitem__)
@@ -71,6 +71,18 @@ def distinct(exprs: Iterable[sp.Expr], kind: type[sp.Basic]) -> list[sp.Expr]:
     """Every subexpression of a kind once, in the order in which they are met; what a learned function is given stays as
     it is (``rewritten``), and none is looked for there."""
     whole = sp.Tuple(*exprs)
+    found: dict[sp.Expr, None] = {}
+    calls: list[sp.Basic] = []
+
+    def met(node: sp.Basic, _: list[None]) -> None:
+        if isinstance(node, kind):
+            found[node] = None
+        elif isinstance(node, learned):
+            calls.append(node)
+
+    folded(whole, met)
+    if not calls:
+        return list(found)
     reached: set[sp.Basic] = set()
     ahead: list[sp.Basic] = [whole]
     while ahead:
@@ -78,6 +90,4 @@ def distinct(exprs: Iterable[sp.Expr], kind: type[sp.Basic]) -> list[sp.Expr]:
         if node not in reached:
             reached.add(node)
             ahead += () if isinstance(node, learned) else node.args
-    found: dict[sp.Expr, None] = {}
-    folded(whole, lambda node, _: found.setdefault(node) if isinstance(node, kind) and node in reached else None)
-    return list(found)
+    return [node for node in found if node in reached]

@@ -26,6 +26,7 @@ from metrigen.ir.nodes import (
     Map,
     Mix,
     Outer,
+    Outside,
     Program,
     Solve,
     Total,
@@ -98,6 +99,15 @@ def test_signs_and_offsets_survive_a_new_name() -> None:
     positive = sp.Symbol("c", real=True, positive=True)
     after = Map(stores=(("a", positive * Leaf("u", (1,), True)),)).renamed({"c": "k", "u": "v"})
     assert {s.name: s.is_positive for s in after.expressions[0].free_symbols} == {"k": True, "v__p1": True}
+
+
+def test_equal_leaves_are_one_object() -> None:
+    leaf, inside = Leaf("u", (1, 0)), Inside((0, -1))
+    assert leaf is Leaf("u", (1, 0), positive=False) is pickle.loads(pickle.dumps(leaf))
+    assert inside is Inside((0, -1)) is pickle.loads(pickle.dumps(inside))
+    assert (
+        len({leaf, Leaf("u", (1, 0), positive=True), Leaf("u", (0, 0)), Leaf("u", (0,)), inside, Outside((0, -1))}) == 6
+    )
 
 
 def test_expressions_come_in_the_order_of_their_use() -> None:

@@ -47,7 +47,7 @@ class Cpu(Backend):
             return None
         if layer.on_edges:
             return graph_kernels(layer)
-        return cpu_kernels(layer.derivation, layer.lowered)
+        return cpu_kernels(layer.derivation, layer.lowered, layer.done)
 
     def why_not(self, operator: Operator) -> str:
         if self.layer.on_tokens or self.layer.remembers or self.kernels is not None:

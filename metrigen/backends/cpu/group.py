@@ -11,8 +11,8 @@ from metrigen.emit.render import render
 from metrigen.ir.nodes import Array, Kind, Program
 from metrigen.layers.docs import Docs, comment, part
 from metrigen.passes.partition import Partition, neighbour_reads, partition
-from metrigen.passes.pipeline import OWNED, apply, optimised_groups
-from metrigen.programs import passed, passes_of
+from metrigen.passes.pipeline import OWNED, Passes, apply, optimised_groups
+from metrigen.programs import Done, passed, passes_of
 
 # What lies along the vectors of a system of ODEs at a point: the numbers of all samples and channels where no channel
 # meets another, else the samples; neither elsewhere.
@@ -73,10 +73,17 @@ class Group:
 
 
 def group(
-    name: str, fixed: Sequence[Array], programs: Mapping[str, Program], docs: Docs, further: tuple[Array, ...] = ()
+    name: str,
+    fixed: Sequence[Array],
+    programs: Mapping[str, Program],
+    docs: Docs,
+    further: tuple[Array, ...] = (),
+    done: Done | None = None,
 ) -> Group | None:
-    """Optimise and cut the programs; None where one of them holds what a fusion group cannot do."""
-    optimised = {n: passed(apply(OWNED, p), passes_of(n)) for n, p in programs.items()}
+    """Optimise and cut the programs; None where one of them holds what a fusion group cannot do. ``done`` are those
+    that the passes have seen already."""
+    known = dict(done or {})
+    optimised = {n: _optimised(n, apply(OWNED, p), known) for n, p in programs.items()}
     partitions = {n: partition(p) for n, p in optimised.items()}
     found = {n: optimised_groups(c) for n, c in partitions.items() if c is not None}
     if len(found) < len(partitions):
@@ -84,6 +91,14 @@ def group(
     neighbours = {n for p in optimised.values() for n in neighbour_reads(p.body)}
     return Group(name, tuple(fixed), frozenset(a.name for a in fixed if a.kind is Kind.SITE and a.name in neighbours),
                  optimised, found, further, docs)  # fmt: skip
+
+
+def _optimised(name: str, program: Program, known: dict[tuple[Passes, Program], Program]) -> Program:
+    """The program after the passes, by which it goes once under any name."""
+    key = passes_of(name), replace(program, name="")
+    if key not in known:
+        known[key] = passed(program, key[0])
+    return replace(known[key], name=program.name)
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from metrigen.ir.queries import equations_in
 from metrigen.layers.docs import field_docs
 from metrigen.passes.points import jacobian
 from metrigen.passes.vary import bar, vary
-from metrigen.programs import Lowered
+from metrigen.programs import Done, Lowered
 
 PARTS, AT_A_POINT = ("residual", "tangent", "transposed"), ("residual", "jacobian")
 
 
-def implicit_group(lowered: Lowered, points: Points) -> Printed | None:
+def implicit_group(lowered: Lowered, points: Points, done: Done) -> Printed | None:
     """``evolve`` and ``evolve_adjoint``; None where what an equation is given has no name in the step."""
     evolution, rank = lowered.step, len(lowered.dynamics.origin)
     body = evolution.body
@@ -39,7 +39,7 @@ def implicit_group(lowered: Lowered, points: Points) -> Printed | None:
         for part, program in _parts(e, points).items()
     }
     programs |= {"step": step, "step_adjoint": _with_solutions(adjoint, _solutions(body))}
-    found = group("steps", fixed, programs, field_docs(lowered))
+    found = group("steps", fixed, programs, field_docs(lowered), done=done)
     if found is None or any(_sums_a_tensor(p, found) for p in found.programs.values()):
         return None
     return _print(replace(found, on_request=frozenset(evolution.on_request)), named, body, step, state, points)

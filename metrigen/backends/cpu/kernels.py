@@ -24,7 +24,7 @@ from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.pipeline import AT_A_POINT, apply
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
-from metrigen.programs import Lowered, TimeStep
+from metrigen.programs import Done, Lowered, TimeStep
 from metrigen.spec.symbols import Param
 
 
@@ -125,7 +125,7 @@ def _bars(arrays: Sequence[Array], sums: Sequence[Array]) -> str:
     return repr(tuple(_spec_name(a.name) for a in (*(a for a in arrays if a.kind is Kind.SITE), *sums)))
 
 
-def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
+def cpu_kernels(derivation: Derivation, lowered: Lowered, done: Done) -> CpuKernels | None:
     """The CPU kernels of a package; None where a program holds what the fusion groups of the CPU cannot do."""
     if not isinstance(lowered.evolution, TimeStep | LinearSteady | NonlinearSteady):
         return None
@@ -137,15 +137,15 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     steady = evolution if isinstance(evolution, LinearSteady) else _NO_SOLVE
     stepping, solving = isinstance(evolution, TimeStep), bool(equations_in(body))
     points = _points(lowered, solving)
-    reading = readout_group(lowered, points)
+    reading = readout_group(lowered, points, done)
     if solving and not _as_units(lowered):
         return None
     if stepping:
-        moving = implicit_group(lowered, points) if solving else step_group(lowered, points)
+        moving = implicit_group(lowered, points, done) if solving else step_group(lowered, points, done)
     elif isinstance(evolution, NonlinearSteady):
-        moving = minimum_group(lowered, evolution.equation)
+        moving = minimum_group(lowered, evolution.equation, done)
     else:
-        moving = solve_group(lowered, steady)
+        moving = solve_group(lowered, steady, done)
     if reading is None or moving is None:
         return None
     programs, minimum = _all_programs(lowered), isinstance(evolution, NonlinearSteady)

@@ -10,16 +10,16 @@ from metrigen.backends.cpu.group import Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, call, print_routine
 from metrigen.ir.implicit import Equation
 from metrigen.layers.docs import field_docs
-from metrigen.programs import Lowered
+from metrigen.programs import Done, Lowered
 
 PARTS = ("residual", "tangent")
 
 
-def minimum_group(lowered: Lowered, equation: Equation) -> Printed | None:
+def minimum_group(lowered: Lowered, equation: Equation, done: Done) -> Printed | None:
     """``newton`` and ``curvature``; None where a fusion group cannot hold what the equation does."""
     programs = {part: getattr(equation, part) for part in PARTS}
     fixed = equation.residual.inputs[equation.unknowns :]
-    found = group("steady", fixed, programs, field_docs(lowered))
+    found = group("steady", fixed, programs, field_docs(lowered), done=done)
     if found is None:
         return None
     given = frozenset(a.name for a in fixed)

@@ -10,14 +10,14 @@ from metrigen.ir.nodes import Kind
 from metrigen.layers.docs import field_docs
 from metrigen.passes.partition import neighbour_reads
 from metrigen.passes.vary import bar
-from metrigen.programs import Lowered
+from metrigen.programs import Done, Lowered
 
 
-def readout_group(lowered: Lowered, points: Points) -> Printed | None:
+def readout_group(lowered: Lowered, points: Points, done: Done) -> Printed | None:
     """``readout`` and ``readout_adjoint``."""
     forward, back = lowered.readout, lowered.values["readout_adjoint"]
     given = [replace(a, driven=False) for a in forward.inputs]  # a state is read at one moment
-    found = group("reading", given, {"readout": forward, "readout_adjoint": back}, field_docs(lowered))
+    found = group("reading", given, {"readout": forward, "readout_adjoint": back}, field_docs(lowered), done=done)
     if found is None:
         return None
     program, adjoint = found.programs["readout"], found.programs["readout_adjoint"]

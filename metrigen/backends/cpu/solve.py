@@ -11,19 +11,19 @@ from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program
 from metrigen.layers.docs import field_docs
 from metrigen.passes.partition import neighbour_reads
 from metrigen.passes.vary import bar
-from metrigen.programs import Lowered
+from metrigen.programs import Done, Lowered
 
 # The weights of a nearest-neighbour stencil in the plane: below, above, left and right in memory.
 _NEIGHBOURS = ("weight__to_m1_0", "weight__to_p1_0", "weight__to_0_m1", "weight__to_0_p1")
 _CURVATURE = Array("curvature", Kind.CHANNEL)
 
 
-def solve_group(lowered: Lowered, steady: LinearSteady) -> Printed | None:
+def solve_group(lowered: Lowered, steady: LinearSteady, done: Done) -> Printed | None:
     """Weights, operator and its variation, and the loops around them."""
     rank = len(lowered.dynamics.origin)
     programs = _programs(steady, rank)
     fixed = [a for a in steady.operator.inputs if a.name != steady.unknown]
-    found = group("steady", fixed, programs, field_docs(lowered), (_CURVATURE,))
+    found = group("steady", fixed, programs, field_docs(lowered), (_CURVATURE,), done)
     return None if found is None else _print(found, steady)
 
 

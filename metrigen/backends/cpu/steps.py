@@ -14,10 +14,10 @@ from metrigen.passes.collect import collect_coefficients
 from metrigen.passes.partition import FusionGroup, neighbour_reads
 from metrigen.passes.rotate import Loop, rotate
 from metrigen.passes.vary import bar, vary
-from metrigen.programs import Lowered
+from metrigen.programs import Done, Lowered
 
 
-def step_group(lowered: Lowered, points: Points) -> Printed | None:
+def step_group(lowered: Lowered, points: Points, done: Done) -> Printed | None:
     """``evolve`` and ``evolve_adjoint``."""
     evolution = lowered.step
     body = evolution.body
@@ -28,7 +28,7 @@ def step_group(lowered: Lowered, points: Points) -> Printed | None:
     for p in (loop.head, loop.inner, loop.tail):
         programs[f"{p.name}_adjoint"] = vary(p, [a.name for a in p.inputs], rank=rank, constants=evolution.constants)
     fixed = [a for a in body.inputs if a.name not in state]
-    found = group("steps", fixed, programs, field_docs(lowered))
+    found = group("steps", fixed, programs, field_docs(lowered), done=done)
     if found is None:
         return None
     found = replace(found, on_request=frozenset(evolution.on_request))

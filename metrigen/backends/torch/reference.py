@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from metrigen.backends.torch.printer import Function, print_function
 from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady, StencilSteady
@@ -71,7 +71,8 @@ def functions(layer: Layer) -> tuple[Function, ...]:
 def reference_text(layer: Layer, head: str) -> str:
     evolution = layer.evolution
     domain: Lattice = layer.spec.system.lattice
-    found, called = joint(layer), _called(layer)
+    found, own, solved = joint(layer), functions(layer), implicit(layer)
+    called = _called((*own, *(f for parts in solved.values() for f in parts)))
     return render(
         "reference.py.j2",
         header=head.rstrip("\n"),
@@ -85,17 +86,17 @@ def reference_text(layer: Layer, head: str) -> str:
         secants=bool(called & {"_ratio", "_artanhc"}),
         called=called,
         learned=bool(layer.learned),
-        functions=functions(layer),
+        functions=own,
         elliptic=elliptic(layer),
         **_elliptic_context(layer),
-        implicit=implicit(layer),
+        implicit=solved,
         minimum=isinstance(evolution, NonlinearSteady),
         planes=isinstance(evolution, NonlinearSteady) and not evolution.equation.coupled,
         equations={layer.equations[e]: e for e in layer.equations},
         docs={name: docstring(doc) for name, doc in field_docs(layer.lowered).items()}
         | {p.name: _OPERATOR_DOC for p in layer.constraints.values()}
         | {p.name: _MODES_DOC for p in layer.eigenvalues.values()}
-        | {f.name: doc for own in implicit(layer).values() for f, doc in zip(own, _EQUATION_DOCS, strict=True)},
+        | {f.name: doc for parts in solved.values() for f, doc in zip(parts, _EQUATION_DOCS, strict=True)},
         stepping=layer.stepping,
         driven=driven_places(layer),
         noise=noise_places(layer),
@@ -147,7 +148,6 @@ def _cayley_block(layer: Layer) -> int | None:
     return blocks.pop() if len(blocks) == 1 else None
 
 
-def _called(layer: Layer) -> set[str]:
+def _called(programs: Iterable[Function]) -> set[str]:
     """Names of the functions that the printed programs call."""
-    programs = [*functions(layer), *(f for own in implicit(layer).values() for f in own)]
     return {name for f in programs for line in f.lines for name in re.findall(r"\b(\w+)\(", line)}
