@@ -13,7 +13,7 @@ from metrigen.package.expressions import expressions_text
 from metrigen.package.families import family_of
 from metrigen.package.index import index_section
 from metrigen.package.module import module_text
-from metrigen.package.operators import operators_text, reads, wide
+from metrigen.package.operators import files_of, operators_text, wide
 from metrigen.package.runtime import runtime, shared
 
 
@@ -41,8 +41,5 @@ def package_texts(layer: Layer, backends: tuple[type[Backend], ...]) -> dict[str
 def _operators(package: Package, brief: str) -> dict[str, str]:
     if not package.registered:
         return {}
-    layer = package.layer
-    names = ["registry", "stretches", *["readings"] * reads(package), *["wide"] * wide(package)]
-    if layer.shape.on_edges:
-        names += ["graph_operators", *["graph_solves"] * (not layer.shape.stepping)]
+    names = (*files_of(package), *(["wide"] if wide(package) else []))
     return {"operators.py": layout(operators_text(package, brief)), **runtime(*names)}

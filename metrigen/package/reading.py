@@ -47,7 +47,8 @@ def density_method(layer: Layer, name: str) -> list[str]:
     values = ", ".join(arguments(layer, program, layer.lowered.fields[0]))
     return [
         *lines,
-        f"    return {_volume(layer)}reference.{name}({values}{keywords(program)})[0].flatten(1).sum(1)",
+        f"    results = reference.{name}({values}{keywords(program)})",
+        f"    return {_volume(layer)}results[0].flatten(1).sum(1)",
         "",
     ]
 
@@ -103,7 +104,11 @@ def diagnostic_methods(layer: Layer) -> list[str]:
         lines += _head(layer, "stress_energy", "Raw components of T^{mu nu} at the sites, by name.", program)
         lines[0] = lines[0].replace("-> Tensor:", "-> dict[str, Tensor]:")
         given = ", ".join(arguments(layer, program, layer.lowered.fields[0]))
-        lines += [f"    return dict(zip({names}, reference.stress_energy({given}{keywords(program)})))", ""]
+        lines += [
+            f"    results = reference.stress_energy({given}{keywords(program)})",
+            f"    return dict(zip({names}, results))",
+            "",
+        ]
     if "currents" in layer.programs:
         program = layer.programs["currents"]
         count = 1 + layer.shape.rank
@@ -127,10 +132,12 @@ def diagnostic_methods(layer: Layer) -> list[str]:
 def rates_return(layer: Layer, rates: str) -> list[str]:
     """The state of rates, in the dtype that was given; a step that solves reports nothing here."""
     first, state = layer.lowered.fields[0], f"{layer.source.class_name}State"
-    found = f"(as_dtype(x.expand_as({first}), state.{first}.dtype) for x in {rates})"
+    lines = [f"    results = {rates}"]
+    found = f"(as_dtype(x.expand_as({first}), state.{first}.dtype) for x in results)"
     if not layer.programs.implicit:
-        return [f"    return {state}(*{found})", ""]
+        return [*lines, f"    return {state}(*{found})", ""]
     return [
+        *lines,
         f"    none = {first}.new_zeros({first}.shape[0])",
         f"    return {state}._make([*{found}, none.int(), none, none.int()])",
         "",
@@ -165,6 +172,7 @@ def _balance(layer: Layer) -> list[str]:
         *halfway(layer, _head(layer, "balance_residual", BALANCE_DOC, program)),
         f"    gained = (self.energy(after{passed}{end}) - self.energy(before{passed}{begin})) / elapsed",
         *(["    t = t + 0.5 * elapsed"] if timed(layer) and reads_time(program) else []),
-        f"    return gained - {_volume(layer)}reference.power({values}{keywords(program)})[0].flatten(1).sum(1)",
+        f"    results = reference.power({values}{keywords(program)})",
+        f"    return gained - {_volume(layer)}results[0].flatten(1).sum(1)",
         "",
     ]
