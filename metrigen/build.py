@@ -121,7 +121,7 @@ def layer_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Ite
     spec = load_spec(path)
     with located(spec):
         layer = layer_of(spec, on_begin)
-        warnings = notices(layer.derivation, spec.declared)
+        warnings = notices(layer.source.derivation, spec.declared)
         for warned in warnings:
             locate(warned, spec)
         yield layer, warnings
@@ -147,7 +147,7 @@ def backends_file(path: Path, on_begin: Callable[[str], None] | None = None) -> 
         made = [backend(layer) for backend in BACKENDS]
         reasons = {(b.name, o.name): b.why_not(o) for b in made for o in layer.operators}
     operators = tuple(o.name for o in layer.operators)
-    return Backed(layer.name, operators, tuple(b.name for b in made), reasons, warnings)
+    return Backed(layer.source.name, operators, tuple(b.name for b in made), reasons, warnings)
 
 
 def report_markdown(report: Report) -> str:

@@ -72,7 +72,7 @@ def snapshot(path: Path) -> Snapshot:
             derivation = derive(spec.system)
             return _snapshot(spec, derivation, derivation.laws, {})
         layer = layer_of(spec)
-        return _snapshot(spec, layer.derivation, layer.laws, statistics(layer))
+        return _snapshot(spec, layer.source.derivation, layer.source.laws, statistics(layer))
 
 
 def _snapshot(spec: Spec, derivation: Derivation, laws: tuple[Law, ...], cost: Mapping[str, Any]) -> Snapshot:

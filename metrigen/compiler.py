@@ -16,6 +16,8 @@ from metrigen.errors import Warned, faults
 from metrigen.ir.verify import verify
 from metrigen.layers.counts import statistics
 from metrigen.layers.layer import Layer
+from metrigen.layers.programs import Programs
+from metrigen.layers.source import Source
 from metrigen.package.notices import notices
 from metrigen.package.package import package_texts
 from metrigen.package.tag import signed
@@ -95,9 +97,11 @@ def printed(layer: Layer) -> Compiled:
 
 def _printed(layer: Layer, clock: _Clock, backends: tuple[type[Backend], ...]) -> Compiled:
     with clock.stage("print"):
-        texts = signed(layer.name, package_texts(layer, backends))
-    warnings = notices(layer.derivation, layer.spec.declared)
-    return Compiled(layer.spec, layer.derivation, layer.laws, tuple(clock.stages), texts, statistics(layer), warnings)
+        texts = signed(layer.source.name, package_texts(layer, backends))
+    source = layer.source
+    warnings = notices(source.derivation, source.spec.declared)
+    stages = tuple(clock.stages)
+    return Compiled(source.spec, source.derivation, source.laws, stages, texts, statistics(layer), warnings)
 
 
 def layer_of(spec: Spec, on_begin: Callable[[str], None] | None = None) -> Layer:
@@ -124,4 +128,4 @@ def _layer(spec: Spec, clock: _Clock) -> Layer:
             verify(program)
         counts["before"] = sum(before for _, before, _ in optimised.values())
         counts["after"] = sum(after for _, _, after in optimised.values())
-    return Layer(spec, derivation, laws, lowered, optimised)
+    return Layer(Source(spec, derivation, laws), lowered, Programs(optimised, lowered.evolution))

@@ -90,6 +90,23 @@ class Lowered:
         return self.evolution
 
     @property
+    def scan(self) -> Scan:
+        """The evolution of a layer on a sequence."""
+        assert isinstance(self.evolution, Scan), self.evolution
+        return self.evolution
+
+    @property
+    def memory(self) -> Memory:
+        """The evolution of a matrix memory."""
+        assert isinstance(self.evolution, Memory), self.evolution
+        return self.evolution
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The arrays of the state."""
+        return tuple(a.name for a in self.dynamics.state)
+
+    @property
     def prologue(self) -> Program:
         """What depends on parameters alone; without statements where there is none."""
         evolution = self.evolution

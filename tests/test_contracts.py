@@ -44,8 +44,12 @@ from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.scan import Scan
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Array, Kind, Program
+from metrigen.layers.given import Given
 from metrigen.layers.layer import Layer
 from metrigen.layers.operator import Operator
+from metrigen.layers.programs import Programs
+from metrigen.layers.shape import Shape
+from metrigen.layers.source import Source
 from metrigen.package.notices import notices
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
@@ -288,7 +292,7 @@ def optional(kind: type) -> list[str]:
 
 
 def test_nothing_in_the_layer_model_is_optional() -> None:
-    model = [Layer, Lowered, Operator, StencilSteady, *get_args(Evolution)]
+    model = [Layer, Source, Shape, Given, Programs, Lowered, Operator, StencilSteady, *get_args(Evolution)]
     assert TimeStep in model
     assert Scan in model
     assert [name for kind in model for name in optional(kind)] == []

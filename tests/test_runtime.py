@@ -11,7 +11,7 @@ import pytest
 from metrigen.emit.header import RUNTIME
 
 LONGEST = 260  # lines of a module.py with two fields; every method lists and describes a further one
-FILES = ("base.py", "checks.py", "param.py", "lattice.py", "scan.py", "graph.py", "registry.py")
+FILES = ("arguments.py", "base.py", "checks.py", "param.py", "lattice.py", "scan.py", "graph.py", "registry.py")
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,16 +1,25 @@
-"""No function too long to be read at once, and none that is handed more than can be told apart."""
+"""No file or function too long to be read at once, none that is handed more than can be told apart, and no value that
+everybody asks for everything."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from metrigen.layers.given import Given
+from metrigen.layers.layer import Layer
+from metrigen.layers.programs import Programs
+from metrigen.layers.shape import Shape
+from metrigen.layers.source import Source
+from metrigen.programs import Lowered
 from tests.conftest import ROOT
 
-LINES, PARAMETERS = 60, 7
+LENGTH, LINES, PARAMETERS = 400, 60, 7
+THINGS, ASKING = 3, 12  # what a file may ask a part of the layer model for, and how many may ask for more
 # What users write by keyword: a parameter of a layer, an error with its parts, the options of a command.
 BY_KEYWORD = {
     "spec/symbols.py __new__",
@@ -20,6 +29,8 @@ BY_KEYWORD = {
     "cli/simulate.py simulate",
 }
 FILES = sorted((ROOT / "metrigen").rglob("*.py"))
+TEMPLATES = sorted((ROOT / "templates").glob("*.j2"))
+MODEL = (Layer, Source, Shape, Lowered, Given, Programs)
 
 
 def functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -40,3 +51,36 @@ def test_functions_are_short(file: Path) -> None:
         where = f"{place} {function.name}"
         assert (function.end_lineno or 0) - function.lineno < LINES, where
         assert handed(function) <= PARAMETERS or where in BY_KEYWORD, where
+
+
+def test_files_are_short() -> None:
+    lengths = {file.name: len(file.read_text(encoding="utf-8").splitlines()) for file in (*FILES, *TEMPLATES)}
+    assert {name: n for name, n in lengths.items() if n > LENGTH} == {}
+
+
+def asked(text: str, name: str) -> set[str]:
+    """The attributes of what has this name: ``layer.shape`` and ``package.layer.shape`` ask a layer for its shape."""
+    found = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute))
+    return {node.attr for node in found if name in (getattr(node.value, "id", ""), getattr(node.value, "attr", ""))}
+
+
+@pytest.fixture(scope="module")
+def asking() -> Mapping[str, Mapping[str, set[str]]]:
+    """Part of the layer model -> file -> what it asks it for."""
+    found: dict[str, dict[str, set[str]]] = defaultdict(dict)
+    for file in FILES:
+        text = file.read_text(encoding="utf-8")
+        for kind in MODEL:
+            own = {name for name in vars(kind) if not name.startswith("_")} | set(kind.__dataclass_fields__)
+            found[kind.__name__][file.name] = own & asked(text, kind.__name__.lower())
+    return found
+
+
+@pytest.mark.parametrize("kind", MODEL, ids=lambda kind: kind.__name__)
+def test_few_files_ask_a_part_of_the_layer_model_for_much(
+    kind: type, asking: Mapping[str, Mapping[str, set[str]]]
+) -> None:
+    files = {file: sorted(names) for file, names in asking[kind.__name__].items() if len(names) > THINGS}
+    assert any(asking[kind.__name__].values())
+    assert len(files) <= ASKING, files
+    assert asked("package.layer.shape.rank + layer.rank", "layer") == {"shape", "rank"}

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from trainers.sizes import parameters
+
 Build = Callable[[int], nn.Module]
 
 
@@ -89,11 +91,6 @@ class ConvNext(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.classify(self.body(x).mean((2, 3)))
         return result
-
-
-def parameters(network: nn.Module) -> int:
-    """The number of learned numbers."""
-    return sum(p.numel() for p in network.parameters())
 
 
 def width_for(build: Build, count: int, step: int = 1) -> int:

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from trainers.cifar_baselines import ConvNext, ResNet, parameters, width_for
+from trainers.cifar_baselines import ConvNext, ResNet, width_for
 from trainers.cifar_model import FieldNet
+from trainers.sizes import parameters
 
 Stages = tuple[int, int, int]  # a number for each of the three resolutions n, n/2, n/4
 MODELS = ("field", "resnet", "convnext")

@@ -29,6 +29,7 @@ from trainers.cifar_training import Task, batch_of, groups_of, update
 from trainers.common import make_fabric
 from trainers.memory import keep_freed_memory
 from trainers.mixing import Mixing
+from trainers.sizes import parameters
 
 FORWARD, BACKWARD, MIXING, NORM = "kernels, forward", "kernels, backward", "mixing, convolutions", "batch norm"
 OPTIMISER, DATA, REST = "optimiser", "data", "rest"
@@ -174,9 +175,8 @@ def measure(base: Options, model: str, blocks: Stages, accelerator: str, precisi
     clock.synchronise()
     whole = time.perf_counter() - began
     peak = torch.cuda.max_memory_allocated() / 2**20 if on_device else _resident()[1]
-    size = sum(p.numel() for p in network.parameters())
     milliseconds = 1e3 * (whole - clock.spent["clock"]) / MEASURED
-    return Profile(model, size, milliseconds, shares_of(clock.spent, whole), peak - before)
+    return Profile(model, parameters(network), milliseconds, shares_of(clock.spent, whole), peak - before)
 
 
 def side_by_side(

@@ -20,16 +20,15 @@ from trainers.cifar_networks import VARIANTS, make_network
 from trainers.cifar_options import Options
 from trainers.common import (
     Display,
-    ResumeError,
     Run,
-    check_spec,
+    begin,
+    check_processes,
     interruption,
-    load_checkpoint,
     save_checkpoint,
     spec_hash,
-    tell_fallback,
 )
 from trainers.images import Images, load_images
+from trainers.sizes import parameters
 
 WARM_UP = 0.05  # of the optimiser steps: the learning rate rises linearly, then follows half a cosine to zero
 SMOOTHING = 0.1  # of the labels
@@ -133,24 +132,15 @@ def train(
     package = VARIANTS[options.variant].package
     origin: dict[str, Any] = {"package": package, "spec": spec_hash(package), "options": asdict(options),
               "processes": fabric.world_size}  # fmt: skip
-    done, elapsed = 0, 0.0
-    kept = load_checkpoint(run.folder) if resume else None
-    if kept is not None:
-        meta = kept.meta
-        check_spec(meta, origin["spec"], run.folder)
-        if meta["processes"] != fabric.world_size:
-            raise ResumeError(f"{run.folder} was trained by {meta['processes']} processes, not {fabric.world_size}")
-        kept.restore(network, adam)
-        done, elapsed = meta["step"], meta["elapsed"]
-    run.begin(done)
-    tell_fallback(kept, run, display)
+    start = begin(run, display, origin["spec"], network, adam, resume=resume,
+                  check=lambda meta: check_processes(meta, fabric, run.folder))  # fmt: skip
+    done = start.step
     world, per_epoch = fabric.world_size, steps_per_epoch(task, options, fabric.world_size)
     total = options.epochs * per_epoch
     if done == 0:
         shares = network.shares() if isinstance(network, FieldNet) else {}
-        count = sum(p.numel() for p in network.parameters())
-        run.log("start", step=0, **origin, device=str(fabric.device), parameters=count, **shares)
-    began = time.monotonic() - elapsed
+        run.log("start", step=0, **origin, device=str(fabric.device), parameters=parameters(network), **shares)
+    began = time.monotonic() - start.elapsed
 
     def finished() -> float:
         return done / total if options.seconds is None else (time.monotonic() - began) / options.seconds

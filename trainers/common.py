@@ -209,6 +209,43 @@ def read_meta(folder: Path) -> Mapping[str, Any]:
     return load_checkpoint(folder).meta
 
 
+@dataclass(frozen=True)
+class Start:
+    """Where a training begins: at step 0, or where its checkpoint ``kept`` was written, after ``elapsed`` seconds."""
+
+    kept: Checkpoint | None = None
+    step: int = 0
+    elapsed: float = 0.0
+
+
+def begin(
+    run: Run, display: Display, spec: str, network: nn.Module, optimizer: torch.optim.Optimizer | None, *,
+    resume: bool, check: Callable[[Mapping[str, Any]], None] = lambda meta: None,
+) -> Start:  # fmt: skip
+    """A new run, or one that goes on: weights and optimizer are those of its checkpoint, bit for bit.
+
+    Raises ResumeError where there is no checkpoint, or it belongs to another spec; ``check`` refuses, by its ``meta``,
+    what else does not fit.
+    """
+    if not resume:
+        run.begin(0)
+        return Start()
+    kept = load_checkpoint(run.folder)
+    check_spec(kept.meta, spec, run.folder)
+    check(kept.meta)
+    kept.restore(network, optimizer)
+    start = Start(kept, kept.meta["step"], kept.meta["elapsed"])
+    run.begin(start.step)
+    tell_fallback(kept, run, display)
+    return start
+
+
+def check_processes(meta: Mapping[str, Any], fabric: Fabric, folder: Path) -> None:
+    """Raises ResumeError where a run was trained by another number of processes."""
+    if meta["processes"] != fabric.world_size:
+        raise ResumeError(f"{folder} was trained by {meta['processes']} processes, not {fabric.world_size}")
+
+
 def check_spec(meta: Mapping[str, Any], spec: str, folder: Path) -> None:
     """Refuse weights that were trained on another physics. Before, the hash of a spec was that of its bytes."""
     file = ROOT / "specs" / f"{meta['package']}.py"

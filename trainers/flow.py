@@ -46,13 +46,12 @@ from trainers.common import (
     ROOT,
     Display,
     Run,
-    check_spec,
+    begin,
     interruption,
     load_checkpoint,
     make_fabric,
     save_checkpoint,
     spec_hash,
-    tell_fallback,
 )
 from trainers.flow_data import DENSITIES, Mixture
 from trainers.flow_networks import VARIANTS, Sizes, build
@@ -148,17 +147,11 @@ def train(
     package = variant.package or "flow"  # the baseline has no spec: that of what it stands beside
     origin: dict[str, Any] = {"package": package, "spec": spec_hash(package), "options": asdict(options),
                               **asdict(case)}  # fmt: skip
-    done, elapsed = 0, 0.0
-    kept = load_checkpoint(run.folder) if resume else None
-    if kept is not None:
-        check_spec(kept.meta, origin["spec"], run.folder)
-        kept.restore(network, adam)
-        done, elapsed = kept.meta["step"], kept.meta["elapsed"]
-    run.begin(done)
-    tell_fallback(kept, run, display)
+    start = begin(run, display, origin["spec"], network, adam, resume=resume)
+    done = start.step
     if done == 0:
         run.log("start", step=0, **origin, parameters=parameters(network), device=str(fabric.device))
-    began = time.process_time() - elapsed  # of the processor: other work on the machine is not counted
+    began = time.process_time() - start.elapsed  # of the processor: other work on the machine is not counted
     rng = np.random.default_rng([case.seed, 2])
     watched = torch.from_numpy(density.draw(WATCHED, rng)).to(next(network.parameters()))
     momenta = noise_of(rng, MOMENTA, WATCHED).to(watched)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,16 +14,15 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from trainers import sizes
 from trainers.common import (
     Display,
     ResumeError,
     Run,
-    check_spec,
+    begin,
     interruption,
-    load_checkpoint,
     save_checkpoint,
     spec_hash,
-    tell_fallback,
 )
 from trainers.gln_learners import Backpropagated, Gated, Learner
 from trainers.gln_network import GatedNetwork, Rates
@@ -155,7 +154,7 @@ def parameters(learner: Learner) -> int:
     """Numbers that learning may change."""
     if isinstance(learner.network, GatedNetwork):
         return sum(layer.weights.numel() for layer in learner.network.gated())
-    return sum(p.numel() for p in learner.network.parameters())
+    return sizes.parameters(learner.network)
 
 
 def train(
@@ -169,20 +168,18 @@ def train(
     learner = make_learner(fabric, options, task)
     origin: dict[str, Any] = {"package": PACKAGE, "spec": spec_hash(PACKAGE), "options": asdict(options),
                               "source": task.source}  # fmt: skip
-    done, elapsed = 0, 0.0
-    kept = load_checkpoint(run.folder) if resume else None
-    if kept is not None:
-        check_spec(kept.meta, origin["spec"], run.folder)
-        if kept.meta["source"] != task.source:
-            raise ResumeError(f"{run.folder} learned from {kept.meta['source']}, this is {task.source}: give the same "
+
+    def check(meta: Mapping[str, Any]) -> None:
+        if meta["source"] != task.source:
+            raise ResumeError(f"{run.folder} learned from {meta['source']}, this is {task.source}: give the same "
                               "data, or start a new run")  # fmt: skip
-        kept.restore(learner.network, learner.optimizer)
-        done, elapsed = kept.meta["step"], kept.meta["elapsed"]
-    run.begin(done)
-    tell_fallback(kept, run, display)
+
+    start = begin(run, display, origin["spec"], learner.network, learner.optimizer, resume=resume, check=check)
+    done, kept = start.step, start.kept
     if done == 0:
         run.log("start", step=0, **origin, parameters=parameters(learner), device=str(fabric.device))
-    began, worked = time.monotonic() - elapsed, time.process_time() - (0.0 if kept is None else kept.meta["worked"])
+    began = time.monotonic() - start.elapsed
+    worked = time.process_time() - (0.0 if kept is None else kept.meta["worked"])
     steps = -(-task.length // options.chunk)
 
     def keep() -> None:

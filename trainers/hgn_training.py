@@ -17,12 +17,10 @@ from torch import Tensor, nn
 from trainers.common import (
     Display,
     Run,
-    check_spec,
+    begin,
     interruption,
-    load_checkpoint,
     save_checkpoint,
     spec_hash,
-    tell_fallback,
 )
 from trainers.hgn_model import PHASE, VARIANTS, Film, Hamiltonian, Sizes, build
 from trainers.hgn_systems import SYSTEMS, Orbit, frames_of
@@ -152,19 +150,13 @@ def train(
     package = VARIANTS[case.model].package or "hgn"  # the baseline has no spec: that of what it stands beside
     origin: dict[str, Any] = {"package": package, "spec": spec_hash(package), "options": asdict(options),
                               **asdict(case)}  # fmt: skip
-    done, elapsed = 0, 0.0
-    kept = load_checkpoint(run.folder) if resume else None
-    if kept is not None:
-        check_spec(kept.meta, origin["spec"], run.folder)
-        kept.restore(network, adam.optimizer)
-        done, elapsed = kept.meta["step"], kept.meta["elapsed"]
-    run.begin(done)
-    tell_fallback(kept, run, display)
+    start = begin(run, display, origin["spec"], network, adam.optimizer, resume=resume)
+    done = start.step
     if done == 0:
         run.log("start", step=0, **origin, parameters=parameters(network), device=str(fabric.device))
     films = films_of(case, 0, options.films, options.frames).to(fabric.device)
     watched = films_of(case, VALIDATION, WATCHED, options.frames).to(fabric.device)
-    began = time.process_time() - elapsed  # of the processor: other work on the machine is not counted
+    began = time.process_time() - start.elapsed  # of the processor: other work on the machine is not counted
 
     def keep() -> None:
         if run.writes:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,16 +35,14 @@ from trainers.common import (
     Display,
     ResumeError,
     Run,
-    check_spec,
+    begin,
     gather,
     has_checkpoint,
     interruption,
-    load_checkpoint,
     make_fabric,
     read_meta,
     save_checkpoint,
     spec_hash,
-    tell_fallback,
 )
 from trainers.lm_data import SPLITS, Corpus, DataError, load_corpus, windows
 from trainers.lm_report import examine, report
@@ -141,25 +140,20 @@ def train(
     model, optimizer = fabric.setup(network, adam)
     origin: dict[str, Any] = {"package": PACKAGE, "spec": spec_hash(PACKAGE), "options": asdict(options), "model": name,
               "text": corpus.hash, "processes": fabric.world_size}  # fmt: skip
-    done, elapsed, state = 0, 0.0, None
-    kept = load_checkpoint(run.folder) if resume else None
-    if kept is not None:
-        meta = kept.meta
-        check_spec(meta, origin["spec"], run.folder)
+
+    def check(meta: Mapping[str, Any]) -> None:
         for key, what in (("text", "on other text"), ("processes", "by another number of processes")):
             if meta[key] != origin[key]:
                 raise ResumeError(f"{run.folder} was trained {what}: give the same, or start a new run")
-        kept.restore(network, adam)
-        done, elapsed = meta["step"], meta["elapsed"]
-        carried = kept.more.get("carried")
-        state = None if carried is None else carried[fabric.global_rank].to(fabric.device)
-    run.begin(done)
-    tell_fallback(kept, run, display)
+
+    start = begin(run, display, origin["spec"], network, adam, resume=resume, check=check)
+    carried = None if start.kept is None else start.kept.more.get("carried")
+    done, state = start.step, None if carried is None else carried[fabric.global_rank].to(fabric.device)
     tokens = options.context * options.batch * fabric.world_size  # of a step
     steps, every = max(1, options.tokens // variant.share // tokens), max(1, options.every // tokens)
     if done == 0:
         run.log("start", step=0, **origin, parameters=parameters(network), device=str(fabric.device))
-    began = time.monotonic() - elapsed
+    began = time.monotonic() - start.elapsed
     validation = corpus.validation[: options.scored]
 
     def keep() -> None:

@@ -44,14 +44,12 @@ from trainers.common import (
     ROOT,
     Display,
     Run,
-    check_spec,
+    begin,
     interruption,
-    load_checkpoint,
     make_fabric,
     read_meta,
     save_checkpoint,
     spec_hash,
-    tell_fallback,
 )
 from trainers.maze_evaluate import BASELINES, Report, evaluate, to_tensors
 from trainers.maze_model import MazeNet, Prediction
@@ -141,19 +139,12 @@ def train(
     adam = torch.optim.Adam(network.parameters(), lr=options.lr)
     model, optimizer = fabric.setup(network, adam)
     package: dict[str, Any] = {"package": "maze", "spec": spec_hash("maze"), "options": asdict(options)}
-    done, elapsed = 0, 0.0
-    kept = load_checkpoint(run.folder) if resume else None
-    if kept is not None:
-        meta = kept.meta
-        check_spec(meta, package["spec"], run.folder)
-        kept.restore(network, adam)
-        done, elapsed = meta["step"], meta["elapsed"]
-    run.begin(done)
-    tell_fallback(kept, run, display)
+    origin = begin(run, display, package["spec"], network, adam, resume=resume)
+    done = origin.step
     if done == 0:
         run.log("start", step=0, **package, device=str(fabric.device), processes=fabric.world_size)
     pool = training_pool(options)
-    began = time.monotonic() - elapsed
+    began = time.monotonic() - origin.elapsed
 
     def finished() -> float:
         return done / options.steps if options.seconds is None else (time.monotonic() - began) / options.seconds

@@ -16,12 +16,10 @@ from torch import Tensor, nn
 from trainers.common import (
     Display,
     Run,
-    check_spec,
+    begin,
     interruption,
-    load_checkpoint,
     save_checkpoint,
     spec_hash,
-    tell_fallback,
 )
 from trainers.identify import LevenbergMarquardt, physical_errors, uncertainty
 from trainers.reacher_models import Arm, Learned, RateNetwork, StepNetwork
@@ -150,19 +148,13 @@ def train(
     optimizer = optimiser_of(network, options)
     model = network if isinstance(network, Shooting) else fabric.setup_module(network)
     origin: dict[str, Any] = {"package": "reacher", "spec": spec_hash("reacher"), "options": asdict(options)}
-    done, elapsed = 0, 0.0
-    kept = load_checkpoint(run.folder) if resume else None
-    if kept is not None:
-        check_spec(kept.meta, origin["spec"], run.folder)
-        kept.restore(network, optimizer)
-        done, elapsed = kept.meta["step"], kept.meta["elapsed"]
-    run.begin(done)
-    tell_fallback(kept, run, display)
+    start = begin(run, display, origin["spec"], network, optimizer, resume=resume)
+    done = start.step
     if done == 0:
         run.log("start", step=0, **origin, device=str(fabric.device), windows=len(task.seen),
                 parameters=parameters(predictor(network)))  # fmt: skip
     seen = task.seen.to(fabric.device)
-    began = time.process_time() - elapsed
+    began = time.process_time() - start.elapsed
 
     def keep() -> None:
         if run.writes:

@@ -48,17 +48,15 @@ from trainers.command_line import (
 from trainers.common import (
     ROOT,
     Display,
-    ResumeError,
     Run,
-    check_spec,
+    begin,
+    check_processes,
     gather,
     interruption,
-    load_checkpoint,
     make_fabric,
     read_meta,
     save_checkpoint,
     spec_hash,
-    tell_fallback,
 )
 from trainers.memory import keep_freed_memory
 from trainers.sudoku_evaluate import Report, evaluate, sure
@@ -157,25 +155,19 @@ def train(
     model, optimizer = fabric.setup(network, adam)
     pool = empty_pool(options.pool, options.width, puzzles.given.shape[1], fabric.device)
     package: dict[str, Any] = {"package": "sudoku", "spec": spec_hash("sudoku"), "options": asdict(options)}
-    done, entered, elapsed, worked = 0, 0, 0.0, 0.0
-    kept = load_checkpoint(run.folder) if resume else None
-    if kept is not None:
-        meta = kept.meta
-        check_spec(meta, package["spec"], run.folder)
-        if meta["processes"] != fabric.world_size:
-            raise ResumeError(f"{run.folder} was trained by {meta['processes']} processes, not {fabric.world_size}")
-        kept.restore(network, adam)
-        more = kept.more
+    start = begin(run, display, package["spec"], network, adam, resume=resume,
+                  check=lambda meta: check_processes(meta, fabric, run.folder))  # fmt: skip
+    done, entered, worked = start.step, 0, 0.0
+    if start.kept is not None:
+        more = start.kept.more
         average.load_state_dict({name.removeprefix("average."): x for name, x in more.items() if "average." in name})
         for name, value in pool.tensors().items():
             setattr(pool, name, more[f"pool.{name}"][fabric.global_rank].to(value))
-        done, entered, elapsed, worked = (meta[name] for name in ("step", "entered", "elapsed", "worked"))
-    run.begin(done)
-    tell_fallback(kept, run, display)
+        entered, worked = (start.kept.meta[name] for name in ("entered", "worked"))
     if done == 0:
         run.log("start", step=0, **package, device=str(fabric.device), processes=fabric.world_size)
     by_level = members(puzzles)
-    began, began_work = time.monotonic() - elapsed, time.process_time() - worked
+    began, began_work = time.monotonic() - start.elapsed, time.process_time() - worked
 
     def finished() -> float:
         return done / options.steps if options.seconds is None else (time.monotonic() - began) / options.seconds

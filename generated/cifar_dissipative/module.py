@@ -181,55 +181,27 @@ class CifarDissipative(Stepping, LatticeLayer):
     def energy(self, state: CifarDissipativeState) -> Tensor:
         """The energy of each sample, (B,)."""
         phi, pi = self._state("energy", state)
-        return (
-            reference.energy(
-                phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
-            )[0]
-            .flatten(1)
-            .sum(1)
+        results = reference.energy(
+            phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
         )
+        return results[0].flatten(1).sum(1)
 
     @framed
     @exact
     def stress_energy(self, state: CifarDissipativeState) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
         phi, pi = self._state("stress_energy", state)
-        return dict(
-            zip(
-                ("T00", "T01", "T02", "T11", "T12", "T22"),
-                reference.stress_energy(
-                    phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
-                ),
-            )
+        results = reference.stress_energy(
+            phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
         )
+        return dict(zip(("T00", "T01", "T02", "T11", "T12", "T22"), results))
 
     @framed
     @exact
     def rates(self, state: CifarDissipativeState) -> CifarDissipativeState:
         """The rates dz/dt of the equations in continuous time, as a state; differentiable."""
         phi, pi = self._state("rates", state)
-        return CifarDissipativeState(
-            *(
-                as_dtype(x.expand_as(phi), state.phi.dtype)
-                for x in reference.rates(
-                    phi,
-                    pi,
-                    as_dtype(self.c1, phi.dtype),
-                    as_dtype(self.c2, phi.dtype),
-                    as_dtype(self.gamma, phi.dtype),
-                    as_dtype(self.k, phi.dtype),
-                    as_dtype(self.m2, phi.dtype),
-                )
-            )
-        )
-
-    @exact
-    def balance_residual(self, before: CifarDissipativeState, after: CifarDissipativeState, elapsed: float) -> Tensor:
-        """Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."""
-        state = CifarDissipativeState(*(0.5 * (a + b) for a, b in zip(before, after)))
-        phi, pi = self._state("balance_residual", state)
-        gained = (self.energy(after) - self.energy(before)) / elapsed
-        return gained - reference.power(
+        results = reference.rates(
             phi,
             pi,
             as_dtype(self.c1, phi.dtype),
@@ -237,4 +209,22 @@ class CifarDissipative(Stepping, LatticeLayer):
             as_dtype(self.gamma, phi.dtype),
             as_dtype(self.k, phi.dtype),
             as_dtype(self.m2, phi.dtype),
-        )[0].flatten(1).sum(1)
+        )
+        return CifarDissipativeState(*(as_dtype(x.expand_as(phi), state.phi.dtype) for x in results))
+
+    @exact
+    def balance_residual(self, before: CifarDissipativeState, after: CifarDissipativeState, elapsed: float) -> Tensor:
+        """Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."""
+        state = CifarDissipativeState(*(0.5 * (a + b) for a, b in zip(before, after)))
+        phi, pi = self._state("balance_residual", state)
+        gained = (self.energy(after) - self.energy(before)) / elapsed
+        results = reference.power(
+            phi,
+            pi,
+            as_dtype(self.c1, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.gamma, phi.dtype),
+            as_dtype(self.k, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
+        )
+        return gained - results[0].flatten(1).sum(1)

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from .base import Tensors
-from .registry import Names, Operators, Run, like_, nothings, read_from
+from .evolving import EvolvingOperators
+from .registry import Names, Run, like_, nothings, read_from
 from .stretches import rolled_readout, rolled_readout_adjoint
 
 
-class ReadingOperators(Operators):
+class ReadingOperators(EvolvingOperators):
     """The operators of a package that takes steps, with those that also read."""
 
     def evolve_readout(self, state: Names, fixed: Names, others: Names, components: int) -> Run:

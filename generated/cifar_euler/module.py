@@ -182,55 +182,27 @@ class CifarEuler(Stepping, LatticeLayer):
     def energy(self, state: CifarEulerState) -> Tensor:
         """The energy of each sample, (B,)."""
         phi, pi = self._state("energy", state)
-        return (
-            reference.energy(
-                phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
-            )[0]
-            .flatten(1)
-            .sum(1)
+        results = reference.energy(
+            phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
         )
+        return results[0].flatten(1).sum(1)
 
     @framed
     @exact
     def stress_energy(self, state: CifarEulerState) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
         phi, pi = self._state("stress_energy", state)
-        return dict(
-            zip(
-                ("T00", "T01", "T02", "T11", "T12", "T22"),
-                reference.stress_energy(
-                    phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
-                ),
-            )
+        results = reference.stress_energy(
+            phi, pi, as_dtype(self.c1, phi.dtype), as_dtype(self.c2, phi.dtype), as_dtype(self.m2, phi.dtype)
         )
+        return dict(zip(("T00", "T01", "T02", "T11", "T12", "T22"), results))
 
     @framed
     @exact
     def rates(self, state: CifarEulerState) -> CifarEulerState:
         """The rates dz/dt of the equations in continuous time, as a state; differentiable."""
         phi, pi = self._state("rates", state)
-        return CifarEulerState(
-            *(
-                as_dtype(x.expand_as(phi), state.phi.dtype)
-                for x in reference.rates(
-                    phi,
-                    pi,
-                    as_dtype(self.B, phi.dtype),
-                    as_dtype(self.c1, phi.dtype),
-                    as_dtype(self.c2, phi.dtype),
-                    as_dtype(self.gamma, phi.dtype),
-                    as_dtype(self.m2, phi.dtype),
-                )
-            )
-        )
-
-    @exact
-    def balance_residual(self, before: CifarEulerState, after: CifarEulerState, elapsed: float) -> Tensor:
-        """Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."""
-        state = CifarEulerState(*(0.5 * (a + b) for a, b in zip(before, after)))
-        phi, pi = self._state("balance_residual", state)
-        gained = (self.energy(after) - self.energy(before)) / elapsed
-        return gained - reference.power(
+        results = reference.rates(
             phi,
             pi,
             as_dtype(self.B, phi.dtype),
@@ -238,4 +210,22 @@ class CifarEuler(Stepping, LatticeLayer):
             as_dtype(self.c2, phi.dtype),
             as_dtype(self.gamma, phi.dtype),
             as_dtype(self.m2, phi.dtype),
-        )[0].flatten(1).sum(1)
+        )
+        return CifarEulerState(*(as_dtype(x.expand_as(phi), state.phi.dtype) for x in results))
+
+    @exact
+    def balance_residual(self, before: CifarEulerState, after: CifarEulerState, elapsed: float) -> Tensor:
+        """Defect of the energy balance, (B,): (E(after) - E(before)) / elapsed - dE/dt of the equations halfway."""
+        state = CifarEulerState(*(0.5 * (a + b) for a, b in zip(before, after)))
+        phi, pi = self._state("balance_residual", state)
+        gained = (self.energy(after) - self.energy(before)) / elapsed
+        results = reference.power(
+            phi,
+            pi,
+            as_dtype(self.B, phi.dtype),
+            as_dtype(self.c1, phi.dtype),
+            as_dtype(self.c2, phi.dtype),
+            as_dtype(self.gamma, phi.dtype),
+            as_dtype(self.m2, phi.dtype),
+        )
+        return gained - results[0].flatten(1).sum(1)

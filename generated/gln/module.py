@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import Tensors, as_count, as_dtype, as_step, by_reference, check_given, exact
+from .arguments import check_given
+from .base import Tensors, as_count, as_dtype, as_step, by_reference, exact
 from .checks import checked
 from .lattice import LatticeLayer
 from .state import from_state, registered
@@ -156,11 +157,8 @@ class Gln(Stepping, LatticeLayer):
         """The energy of each sample, (B,)."""
         check_given("energy", g=g, target=target, z=z)
         (w,) = self._state("energy", state)
-        return (
-            reference.energy(w, self._site(g, w, "g"), self._site(target, w, "target"), self._site(z, w, "z"))[0]
-            .flatten(1)
-            .sum(1)
-        )
+        results = reference.energy(w, self._site(g, w, "g"), self._site(target, w, "target"), self._site(z, w, "z"))
+        return results[0].flatten(1).sum(1)
 
     @framed
     @exact
@@ -170,14 +168,10 @@ class Gln(Stepping, LatticeLayer):
         """Raw components of T^{mu nu} at the sites, by name."""
         check_given("stress_energy", g=g, target=target, z=z)
         (w,) = self._state("stress_energy", state)
-        return dict(
-            zip(
-                ("T00",),
-                reference.stress_energy(
-                    w, self._site(g, w, "g"), self._site(target, w, "target"), self._site(z, w, "z")
-                ),
-            )
+        results = reference.stress_energy(
+            w, self._site(g, w, "g"), self._site(target, w, "target"), self._site(z, w, "z")
         )
+        return dict(zip(("T00",), results))
 
     @framed
     @exact
@@ -187,14 +181,8 @@ class Gln(Stepping, LatticeLayer):
         """The rates dz/dt of the equations in continuous time, as a state; differentiable."""
         check_given("rates", g=g, target=target, z=z)
         (w,) = self._state("rates", state)
-        return GlnState(
-            *(
-                as_dtype(x.expand_as(w), state.w.dtype)
-                for x in reference.rates(
-                    w, self._site(g, w, "g"), self._site(target, w, "target"), self._site(z, w, "z")
-                )
-            )
-        )
+        results = reference.rates(w, self._site(g, w, "g"), self._site(target, w, "target"), self._site(z, w, "z"))
+        return GlnState(*(as_dtype(x.expand_as(w), state.w.dtype) for x in results))
 
     @exact
     def balance_residual(
@@ -212,6 +200,5 @@ class Gln(Stepping, LatticeLayer):
         state = GlnState(*(0.5 * (a + b) for a, b in zip(before, after)))
         (w,) = self._state("balance_residual", state)
         gained = (self.energy(after, g=g, target=target, z=z) - self.energy(before, g=g, target=target, z=z)) / elapsed
-        return gained - reference.power(
-            w, self._site(g, w, "g"), self._site(target, w, "target"), self._site(z, w, "z")
-        )[0].flatten(1).sum(1)
+        results = reference.power(w, self._site(g, w, "g"), self._site(target, w, "target"), self._site(z, w, "z"))
+        return gained - results[0].flatten(1).sum(1)

@@ -199,45 +199,28 @@ class HgnEuler(Stepping, LatticeLayer):
     def energy(self, state: HgnEulerState) -> Tensor:
         """The energy of each sample, (B,)."""
         x, y, pi_x, pi_y = self._state("energy", state)
-        return (
-            reference.energy(
-                x, y, pi_x, pi_y, as_dtype(self.k, x.dtype), as_dtype(self.V, x.dtype), as_dtype(self.V_offset, x.dtype)
-            )[0]
-            .flatten(1)
-            .sum(1)
+        results = reference.energy(
+            x, y, pi_x, pi_y, as_dtype(self.k, x.dtype), as_dtype(self.V, x.dtype), as_dtype(self.V_offset, x.dtype)
         )
+        return results[0].flatten(1).sum(1)
 
     @framed
     @exact
     def stress_energy(self, state: HgnEulerState) -> dict[str, Tensor]:
         """Raw components of T^{mu nu} at the sites, by name."""
         x, y, pi_x, pi_y = self._state("stress_energy", state)
-        return dict(
-            zip(
-                ("T00",),
-                reference.stress_energy(
-                    x,
-                    y,
-                    pi_x,
-                    pi_y,
-                    as_dtype(self.k, x.dtype),
-                    as_dtype(self.V, x.dtype),
-                    as_dtype(self.V_offset, x.dtype),
-                ),
-            )
+        results = reference.stress_energy(
+            x, y, pi_x, pi_y, as_dtype(self.k, x.dtype), as_dtype(self.V, x.dtype), as_dtype(self.V_offset, x.dtype)
         )
+        return dict(zip(("T00",), results))
 
     @framed
     @exact
     def rates(self, state: HgnEulerState) -> HgnEulerState:
         """The rates dz/dt of the equations in continuous time, as a state; differentiable."""
         x, y, pi_x, pi_y = self._state("rates", state)
-        return HgnEulerState(
-            *(
-                as_dtype(x.expand_as(x), state.x.dtype)
-                for x in reference.rates(x, y, pi_x, pi_y, as_dtype(self.k, x.dtype), as_dtype(self.V, x.dtype))
-            )
-        )
+        results = reference.rates(x, y, pi_x, pi_y, as_dtype(self.k, x.dtype), as_dtype(self.V, x.dtype))
+        return HgnEulerState(*(as_dtype(x.expand_as(x), state.x.dtype) for x in results))
 
     @exact
     def balance_residual(self, before: HgnEulerState, after: HgnEulerState, elapsed: float) -> Tensor:
@@ -245,6 +228,5 @@ class HgnEuler(Stepping, LatticeLayer):
         state = HgnEulerState(*(0.5 * (a + b) for a, b in zip(before, after)))
         x, y, pi_x, pi_y = self._state("balance_residual", state)
         gained = (self.energy(after) - self.energy(before)) / elapsed
-        return gained - reference.power(x, y, pi_x, pi_y, as_dtype(self.k, x.dtype), as_dtype(self.V, x.dtype))[
-            0
-        ].flatten(1).sum(1)
+        results = reference.power(x, y, pi_x, pi_y, as_dtype(self.k, x.dtype), as_dtype(self.V, x.dtype))
+        return gained - results[0].flatten(1).sum(1)

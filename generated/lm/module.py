@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import BaseLayer, by_reference, check_state, exact, working
+from .arguments import check_state
+from .base import BaseLayer, by_reference, exact, working
 from .checks import checked
 from .scan import as_start, as_tokens
 from .state import from_state, last_of, registered

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import Tensors, broadcast, check_input, working
+from .arguments import check_input
+from .base import Tensors, broadcast, working
 from .registry import Names, Operators, Run
 
 

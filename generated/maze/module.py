@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import as_dtype, by_reference, check_given, exact, transformed
+from .arguments import check_given
+from .base import as_dtype, by_reference, exact, transformed
 from .checks import checked
 from .lattice import LatticeLayer
 from .state import from_state, registered
@@ -134,11 +135,8 @@ class Maze(LatticeLayer):
         """The energy of each sample, (B,)."""
         check_given("energy", kappa=kappa, m2=m2, s=s)
         (u,) = self._state("energy", state)
-        return (
-            reference.energy(u, self._site(kappa, u, "kappa"), self._site(m2, u, "m2"), self._site(s, u, "s"))[0]
-            .flatten(1)
-            .sum(1)
-        )
+        results = reference.energy(u, self._site(kappa, u, "kappa"), self._site(m2, u, "m2"), self._site(s, u, "s"))
+        return results[0].flatten(1).sum(1)
 
     @exact
     def stress_energy(
@@ -147,11 +145,7 @@ class Maze(LatticeLayer):
         """Raw components of T^{mu nu} at the sites, by name."""
         check_given("stress_energy", kappa=kappa, m2=m2, s=s)
         (u,) = self._state("stress_energy", state)
-        return dict(
-            zip(
-                ("T00", "T01", "T02", "T11", "T12", "T22"),
-                reference.stress_energy(
-                    u, self._site(kappa, u, "kappa"), self._site(m2, u, "m2"), self._site(s, u, "s")
-                ),
-            )
+        results = reference.stress_energy(
+            u, self._site(kappa, u, "kappa"), self._site(m2, u, "m2"), self._site(s, u, "s")
         )
+        return dict(zip(("T00", "T01", "T02", "T11", "T12", "T22"), results))

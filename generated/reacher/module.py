@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import Tensors, as_count, as_dtype, as_step, by_reference, check_given, exact
+from .arguments import check_given
+from .base import Tensors, as_count, as_dtype, as_step, by_reference, exact
 from .checks import checked
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
@@ -200,24 +201,21 @@ class Reacher(Stepping, LatticeLayer):
         """The energy of each sample, (B,)."""
         check_given("energy", f=f, g=g)
         q, r, pi_q, pi_r = self._state("energy", state)
-        return (
-            reference.energy(
-                q,
-                r,
-                pi_q,
-                pi_r,
-                self._site(f, q, "f"),
-                self._site(g, q, "g"),
-                as_dtype(self.a, q.dtype),
-                as_dtype(self.b, q.dtype),
-                as_dtype(self.c, q.dtype),
-                as_dtype(self.k, q.dtype),
-                as_dtype(self.u, q.dtype),
-                as_dtype(self.v, q.dtype),
-            )[0]
-            .flatten(1)
-            .sum(1)
+        results = reference.energy(
+            q,
+            r,
+            pi_q,
+            pi_r,
+            self._site(f, q, "f"),
+            self._site(g, q, "g"),
+            as_dtype(self.a, q.dtype),
+            as_dtype(self.b, q.dtype),
+            as_dtype(self.c, q.dtype),
+            as_dtype(self.k, q.dtype),
+            as_dtype(self.u, q.dtype),
+            as_dtype(self.v, q.dtype),
         )
+        return results[0].flatten(1).sum(1)
 
     @framed
     @exact
@@ -227,25 +225,21 @@ class Reacher(Stepping, LatticeLayer):
         """Raw components of T^{mu nu} at the sites, by name."""
         check_given("stress_energy", f=f, g=g)
         q, r, pi_q, pi_r = self._state("stress_energy", state)
-        return dict(
-            zip(
-                ("T00",),
-                reference.stress_energy(
-                    q,
-                    r,
-                    pi_q,
-                    pi_r,
-                    self._site(f, q, "f"),
-                    self._site(g, q, "g"),
-                    as_dtype(self.a, q.dtype),
-                    as_dtype(self.b, q.dtype),
-                    as_dtype(self.c, q.dtype),
-                    as_dtype(self.k, q.dtype),
-                    as_dtype(self.u, q.dtype),
-                    as_dtype(self.v, q.dtype),
-                ),
-            )
+        results = reference.stress_energy(
+            q,
+            r,
+            pi_q,
+            pi_r,
+            self._site(f, q, "f"),
+            self._site(g, q, "g"),
+            as_dtype(self.a, q.dtype),
+            as_dtype(self.b, q.dtype),
+            as_dtype(self.c, q.dtype),
+            as_dtype(self.k, q.dtype),
+            as_dtype(self.u, q.dtype),
+            as_dtype(self.v, q.dtype),
         )
+        return dict(zip(("T00",), results))
 
     @framed
     @exact
@@ -253,27 +247,23 @@ class Reacher(Stepping, LatticeLayer):
         """The rates dz/dt of the equations in continuous time, as a state; differentiable."""
         check_given("rates", f=f, g=g)
         q, r, pi_q, pi_r = self._state("rates", state)
-        return ReacherState(
-            *(
-                as_dtype(x.expand_as(q), state.q.dtype)
-                for x in reference.rates(
-                    q,
-                    r,
-                    pi_q,
-                    pi_r,
-                    self._site(f, q, "f"),
-                    self._site(g, q, "g"),
-                    as_dtype(self.a, q.dtype),
-                    as_dtype(self.b, q.dtype),
-                    as_dtype(self.c, q.dtype),
-                    as_dtype(self.d_q, q.dtype),
-                    as_dtype(self.d_r, q.dtype),
-                    as_dtype(self.k, q.dtype),
-                    as_dtype(self.u, q.dtype),
-                    as_dtype(self.v, q.dtype),
-                )
-            )
+        results = reference.rates(
+            q,
+            r,
+            pi_q,
+            pi_r,
+            self._site(f, q, "f"),
+            self._site(g, q, "g"),
+            as_dtype(self.a, q.dtype),
+            as_dtype(self.b, q.dtype),
+            as_dtype(self.c, q.dtype),
+            as_dtype(self.d_q, q.dtype),
+            as_dtype(self.d_r, q.dtype),
+            as_dtype(self.k, q.dtype),
+            as_dtype(self.u, q.dtype),
+            as_dtype(self.v, q.dtype),
         )
+        return ReacherState(*(as_dtype(x.expand_as(q), state.q.dtype) for x in results))
 
     @exact
     def balance_residual(
@@ -290,7 +280,7 @@ class Reacher(Stepping, LatticeLayer):
         state = ReacherState(*(0.5 * (a + b) for a, b in zip(before, after)))
         q, r, pi_q, pi_r = self._state("balance_residual", state)
         gained = (self.energy(after, f=f, g=g) - self.energy(before, f=f, g=g)) / elapsed
-        return gained - reference.power(
+        results = reference.power(
             q,
             r,
             pi_q,
@@ -305,4 +295,5 @@ class Reacher(Stepping, LatticeLayer):
             as_dtype(self.k, q.dtype),
             as_dtype(self.u, q.dtype),
             as_dtype(self.v, q.dtype),
-        )[0].flatten(1).sum(1)
+        )
+        return gained - results[0].flatten(1).sum(1)

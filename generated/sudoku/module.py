@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from . import operators, reference
-from .base import BaseLayer, NotConverged, by_reference, check_given, check_state, exact, readable
+from .arguments import check_given, check_state
+from .base import BaseLayer, NotConverged, by_reference, exact, readable
 from .checks import checked
 from .graph import Dense, Sparse
 from .graph_operators import Bound

@@ -6,7 +6,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .base import broadcast, check_input, working
+from .arguments import check_input
+from .base import broadcast, working
 from .graph import Dense, Sparse
 from .trajectories import moment
 

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from metrigen.emit.header import header
 from metrigen.layers.layer import Layer
 from metrigen.layers.operator import Operator
 
@@ -44,6 +45,11 @@ class Backend(ABC):
     needs: ClassVar[str] = ""
     reference: ClassVar[bool] = False
 
+    @property
+    def brief(self) -> str:
+        """The comment at the head of a file."""
+        return header(self.layer.source.spec, (), None)
+
     @abstractmethod
     def why_not(self, operator: Operator) -> str:
         """Why it does not implement an operator, to follow its name ("cannot solve ..."); empty where it does."""
@@ -52,7 +58,7 @@ class Backend(ABC):
     def files(self, head: str) -> Mapping[str, str]:
         """Name -> text of what it adds to the package, if it implements one of the operators.
 
-        head  comment with all guarantees, for the file opened first; others begin with ``header(spec, (), None)``
+        head  comment with all guarantees, for the file opened first; others begin with ``brief``
         """
 
     def about(self, operator: Operator) -> str:

@@ -87,7 +87,7 @@ def _model(
     with c.patience() as waiting, b.layer_file(spec, waiting.begin) as (layer, warnings):
         session.warn(warnings, strict=False)
         found = steppable(layer)
-        place = place_of(layer.spec.system, sizes, graph)
+        place = place_of(layer.source.spec.system, sizes, graph)
     # What is wrong from here on is wrong with an option, not with a line of the spec.
     model = model_of(found, place, channels, *said, seed)
     session.warn(told(model), strict=False)
@@ -133,10 +133,10 @@ def _finish(
     from metrigen.simulate import pictures as p
     from metrigen.simulate.trajectory import frames_file
 
-    name = model.layer.name
+    name = model.layer.source.name
     folder = out if out is not None else Path("simulated", name)
     _make(folder)
-    about = {**about, "name": name, "sha256": model.layer.spec.sha256, "dt": model.dt, "engine": engine}
+    about = {**about, "name": name, "sha256": model.layer.source.spec.sha256, "dt": model.dt, "engine": engine}
     write_bytes(folder / "frames.npz", frames_file(found, about))
     files = [folder / "frames.npz"]
     reason = p.why_none() if pictures else ""

@@ -15,24 +15,24 @@ from metrigen.passes.cse import count_ops
 
 def statistics(layer: Layer) -> dict[str, Any]:
     """Operations and bytes of every program: at a site, or of a scan per state element."""
-    if isinstance(layer.evolution, Scan):
-        found: dict[str, Any] = {name: {"ops": after} for name, (_, _, after) in layer.optimised.items()}
-        return found | {name: {"bytes_per_state_float32": n} for name, n in traffic(layer.evolution).items()}
+    if isinstance(layer.lowered.evolution, Scan):
+        found: dict[str, Any] = {name: {"ops": after} for name, (_, _, after) in layer.programs.optimised.items()}
+        return found | {name: {"bytes_per_state_float32": n} for name, n in traffic(layer.lowered.evolution).items()}
     return {
         name: {"ops": after, "ops_before_cse": before, "bytes_per_site_float32": bytes_per_site(program)}
-        for name, (program, before, after) in layer.optimised.items()
+        for name, (program, before, after) in layer.programs.optimised.items()
     }
 
 
 def _solving(layer: Layer, equation: Equation) -> str:
     """What one evaluation of an equation takes: how often it is evaluated is found by the solution itself."""
-    residual, tangent = (count_ops(program) for program in layer.solved[equation][:2])
+    residual, tangent = (count_ops(program) for program in layer.programs.solved[equation][:2])
     return f"an equation ({residual} operations for its residual, {tangent} for a product with its Jacobian)"
 
 
 def cost(layer: Layer, name: str) -> str:
     """Operations, bytes and kernels of a program at a site, in words."""
-    program, _, after = layer.optimised[name]
+    program, _, after = layer.programs.optimised[name]
     solved = equations_in(program)
     if solved:
         each = " and ".join(_solving(layer, equation) for equation in solved)

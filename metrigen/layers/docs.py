@@ -68,7 +68,7 @@ def _turned(method: str, motion: Sequence[str]) -> Docs:
 
 def token_docs(layer: Layer) -> Docs:
     """By program."""
-    scan, derivation = layer.scan, layer.derivation
+    scan, derivation = layer.lowered.scan, layer.source.derivation
     names = dict(zip(derivation.fields, scan.fields, strict=True))
     motion = equations(derivation, names)
     flow = "x <- f + R E (x - f)" if scan.rotations else "x <- f + E (x - f)"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from metrigen.ir.nodes import Array
 from metrigen.layers.layer import Layer
+from metrigen.programs import TimeStep
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,11 @@ class Joint:
 def joint(layer: Layer) -> Joint | None:
     """The joint operator of a package that steps; None for a solve, without kernels, and where the readout reads the
     time, or a value of every step that the steps do not."""
-    if not layer.stepping or layer.obstacle:
+    evolution = layer.lowered.evolution
+    if not isinstance(evolution, TimeStep) or layer.obstacle:
         return None
-    body, program = layer.lowered.step.body, layer.programs["readout"]
-    fields, steps = set(layer.fields), layer.lowered.read_by_step
+    body, program = evolution.body, layer.programs["readout"]
+    fields, steps = set(layer.lowered.fields), layer.lowered.read_by_step
     if steps is None:
         return None
     return Joint(

@@ -26,7 +26,7 @@ class Operator:
 
     name      in the package
     kind      what it does
-    maker     method of the runtime (``registry.py``, ``scan.py``) that registers it
+    maker     method of the runtime (``registry.py``, ``evolving.py``, ``scan.py``) that registers it
     groups    names of the arrays that it is handed, group by group as ``maker`` takes them, and counts behind them
     forward, adjoint  its programs: one step of ``steps``, the operator A of a linear ``solve``
     """

@@ -29,7 +29,7 @@ _MEMORY = {
 
 
 def operators_of(layer: Layer) -> tuple[Operator, ...]:
-    evolution = layer.evolution
+    evolution = layer.lowered.evolution
     if isinstance(evolution, Memory):
         nothing = Program("scan", (), (), ())  # a recurrence with no program of its own
         return (Operator("scan", "scan", "remember", (evolution.coefficients,), nothing, nothing),)
@@ -57,23 +57,23 @@ def _scan(scan: Scan) -> tuple[Operator, ...]:
 
 def _solve(layer: Layer, steady: LinearSteady) -> Operator:
     operator = layer.programs["operator"]
-    groups = steady.unknown, names_of(operator.inputs, (steady.unknown,)), layer.class_name
+    groups = steady.unknown, names_of(operator.inputs, (steady.unknown,)), layer.source.class_name
     return Operator("solve", "solve", "solve", groups, operator, layer.programs.get("operator_adjoint", steady.adjoint))
 
 
 def _steps(layer: Layer) -> list[Operator]:
     step, adjoint, readout = (layer.programs[name] for name in ("step", "step_adjoint", "readout"))
-    fixed = names_of(step.inputs, layer.fields)
+    fixed = names_of(step.inputs, layer.lowered.fields)
     driven = [layer.lowered.driven] if layer.lowered.driven else []
-    maker = "implicit" if layer.reports else "evolve"
-    found = [Operator("evolve", "steps", maker, (layer.fields, fixed, *driven), step, adjoint)]
-    if not layer.reports:
-        found.append(Operator("rollout", "steps", "rollout", (layer.fields, fixed, *driven), step, adjoint))
+    maker = "implicit" if layer.programs.implicit else "evolve"
+    found = [Operator("evolve", "steps", maker, (layer.lowered.fields, fixed, *driven), step, adjoint)]
+    if not layer.programs.implicit:
+        found.append(Operator("rollout", "steps", "rollout", (layer.lowered.fields, fixed, *driven), step, adjoint))
     by_step = None if layer.obstacle else layer.lowered.read_by_step
     if by_step is None:
         return found
-    read = names_of(readout.inputs, (*layer.fields, *by_step))
-    groups = layer.fields, fixed, read, len(readout.outputs)
+    read = names_of(readout.inputs, (*layer.lowered.fields, *by_step))
+    groups = layer.lowered.fields, fixed, read, len(readout.outputs)
     if not driven:
         found.append(Operator("evolve_readout", "steps", "evolve_readout", groups, step, adjoint))
     found.append(Operator("rollout_readout", "steps", "rollout_readout", (*groups, *driven), step, adjoint))
@@ -83,15 +83,15 @@ def _steps(layer: Layer) -> list[Operator]:
 def solve_programs(layer: Layer) -> list[str]:
     """The programs of a linear solve, as the class ``Programs`` of the runtime names them."""
     names = ("operator", "weights", "apply", "gather", "diagonal")
-    return [] if layer.stepping else [name for name in names if name in layer.optimised]
+    return [] if layer.shape.stepping else [name for name in names if name in layer.programs]
 
 
 def kinds(layer: Layer) -> Mapping[str, str]:
     """Name of an array that an operator is handed -> what the runtime calls its kind."""
-    if isinstance(layer.evolution, Scan):
-        return _token_kinds(layer.evolution)
-    if isinstance(layer.evolution, Memory):
-        return _MEMORY | {name: _MEMORY.get(name, "rows") for name in layer.evolution.coefficients}
+    if isinstance(layer.lowered.evolution, Scan):
+        return _token_kinds(layer.lowered.evolution)
+    if isinstance(layer.lowered.evolution, Memory):
+        return _MEMORY | {name: _MEMORY.get(name, "rows") for name in layer.lowered.evolution.coefficients}
     programs = [layer.programs[n] for n in ("readout", "step", "operator") if n in layer.programs]
     arrays = {a.name: a for program in programs for a in program.inputs}
     return {name: " ".join((_KINDS[a.kind], *_numbers(a))) for name, a in sorted(arrays.items())}

@@ -18,8 +18,10 @@ REFUSED = "ValueError: a shape, dtype, number or backend that does not fit. Type
 def steps_doc(layer: Layer, on_graph: bool = False) -> list[str]:
     """Lines of the docstring of ``forward`` of a layer that takes steps."""
     late = momenta(layer)
-    shape, given = _shape(layer, on_graph), [f for f in layer.fields if f not in late]
-    rows = [(", ".join(given), f"{_counted('field', given)} {shape}, or one {layer.class_name}State for all of them")]
+    shape, given = _shape(layer, on_graph), [f for f in layer.lowered.fields if f not in late]
+    rows = [
+        (", ".join(given), f"{_counted('field', given)} {shape}, or one {layer.source.class_name}State for all of them")
+    ]
     rows += [(", ".join(late), f"{_counted('field', late)} {shape}; zero where not given")] if late else []
     rows += _graph_rows(layer) if on_graph else _input_rows(layer)
     driven = _driven(layer, on_graph)
@@ -34,8 +36,8 @@ def steps_doc(layer: Layer, on_graph: bool = False) -> list[str]:
             ("generator", "a torch.Generator that the seed of the noise is drawn with; None: that of torch"),
             ("noise", f"standard normal numbers {_by_step(shape)}, or a mapping of them by field, instead"),
         ]
-    reports = "; iterations, residual and status (B,)" if layer.reports else ""
-    result = f"Returns fields {shape} in the dtype of {layer.fields[0]}{reports}."
+    reports = "; iterations, residual and status (B,)" if layer.programs.implicit else ""
+    result = f"Returns fields {shape} in the dtype of {layer.lowered.fields[0]}{reports}."
     return ["The state after ``steps`` steps.", "", *table(rows), "", result, REFUSED]
 
 
@@ -53,11 +55,11 @@ def solve_doc(layer: Layer, size: str, on_graph: bool = False) -> list[str]:
 def reading_doc(layer: Layer, doc: str, read: Iterable[str], on_graph: bool = False) -> list[str]:
     """Lines of the docstring of ``readout``; ``read``: the inputs that it needs."""
     shape, names = _shape(layer, on_graph), list(read)
-    many = f" or, of n of them at once, {_by_step(shape).replace('K', 'n')}" if layer.stepping else ""
+    many = f" or, of n of them at once, {_by_step(shape).replace('K', 'n')}" if layer.shape.stepping else ""
     lines = [doc, "", f"The fields of ``state`` are {shape}{many}."]
     if names:
         single = " for one step" if {*_driven(layer, on_graph)} & {*names} else ""
-        along = "; with n, the same for all of them or (B, C, n, ...)" if layer.stepping else ""
+        along = "; with n, the same for all of them or (B, C, n, ...)" if layer.shape.stepping else ""
         lines.append(f"Needed: {', '.join(names)}, as ``forward`` takes {_them(names)}{single}{along}.")
     if timed(layer):
         lines.append("t is when, a number, () or (B,).")
@@ -79,8 +81,13 @@ def table(rows: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{names:{width}}  {text}" for names, text in found]
 
 
+def sites(layer: Layer) -> str:
+    """The axes of the sites as they stand in a shape behind the channels."""
+    return ", *S" if layer.shape.rank else ""
+
+
 def _shape(layer: Layer, on_graph: bool) -> str:
-    return "(B, C, N)" if on_graph else "(B, C, *S)" if layer.rank else "(B, C)"
+    return "(B, C, N)" if on_graph else f"(B, C{sites(layer)})"
 
 
 def _by_step(shape: str) -> str:
@@ -98,17 +105,17 @@ def _them(names: list[str]) -> str:
 def _driven(layer: Layer, on_graph: bool) -> list[str]:
     if on_graph:
         return [a.name for a in graph_inputs(layer) if a.driven]
-    return [n for n in layer.lowered.driven if n != "t" and n not in noises(layer)] if layer.stepping else []
+    return [n for n in layer.lowered.driven if n != "t" and n not in noises(layer)] if layer.shape.stepping else []
 
 
 def _input_rows(layer: Layer) -> list[tuple[str, str]]:
     """Inputs on a lattice, those of one kind together."""
     driven, part, shape = _driven(layer, False), lives_on(layer), _shape(layer, False)
-    axes = [axis.name for axis in layer.spec.system.domain.axes]
+    axes = [axis.name for axis in layer.source.spec.system.domain.axes]
     kinds: dict[str, list[str]] = {}
     for name in inputs_of(layer):
         whole = f"{_by_step(shape)}, {BY_STEP}" if name in driven else f"{shape}, or what broadcasts to it"
-        if name in layer.of_samples:
+        if name in layer.given.of_samples:
             text = "(B,) or (B, C), one number a sample"
         elif name in part:
             kept = ", ".join(axis for axis, has in zip(axes, part[name], strict=True) if has)
@@ -128,7 +135,7 @@ def _graph_rows(layer: Layer) -> list[tuple[str, str]]:
         shape = along if array.kind is Kind.EDGE else "(B, C, N)"
         by_step = f"{shape.replace('(B, C', '(B, C, K')}, {BY_STEP}"
         text = by_step if array.driven else f"{shape}, or what broadcasts to it"
-        text = "(B,) or (B, C), one number a sample" if array.name in layer.of_samples else text
+        text = "(B,) or (B, C), one number a sample" if array.name in layer.given.of_samples else text
         kinds.setdefault(text, []).append(array.name)
     rows = [] if fixed else [("edge_index", "(2, E), tail and head of every edge; None: all pairs of nodes")]
     return [*rows, *((", ".join(names), text) for text, names in kinds.items())]

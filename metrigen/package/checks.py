@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
 
 from sympy.core.function import AppliedUndef
 
@@ -14,15 +13,10 @@ from metrigen.spec.symbols import Param
 _WATCHED = ("def forward(", "def forward_readout(")
 
 
-class _Derived(Protocol):
-    @property
-    def derivation(self) -> Derivation: ...
-
-
-def declarations(layer: _Derived, inputs: Iterable[str]) -> list[tuple[str, str]]:
+def declarations(derivation: Derivation, inputs: Iterable[str]) -> list[tuple[str, str]]:
     """The names of the inputs, and the sign that was declared of a field or an input, by name."""
-    system = layer.derivation.system
-    functions = {u for _, e in stated(system) for u in e.atoms(AppliedUndef)} | {*layer.derivation.fields}
+    system = derivation.system
+    functions = {u for _, e in stated(system) for u in e.atoms(AppliedUndef)} | {*derivation.fields}
     signs = {u.func.__name__: "positive" if u.is_positive else "nonnegative" for u in functions if u.is_nonnegative}
     handed = {s for _, e in stated(system) for s in e.free_symbols if isinstance(s, Param) and s.per == "sample"}
     signs |= {s.name: "positive" if s.is_positive else "nonnegative" for s in handed if s.is_nonnegative}

@@ -46,9 +46,9 @@ _COUPLING = {mix: "_mix", transposed: "_transposed", total: "_total", contract: 
 
 def expressions_text(layer: Layer, header: str) -> str:
     """The module; a field has the name that it has in a state."""
-    system = layer.spec.system
-    names = dict(zip(layer.derivation.fields, layer.fields, strict=True))
-    densities = {"HAMILTONIAN": layer.derivation.hamiltonian, "LAGRANGIAN": system.lagrangian}
+    system = layer.source.spec.system
+    names = dict(zip(layer.source.derivation.fields, layer.lowered.fields, strict=True))
+    densities = {"HAMILTONIAN": layer.source.derivation.hamiltonian, "LAGRANGIAN": system.lagrangian}
     axes = system.domain.axes
     plain = {name: None if e is None else _named(_plain(e, axes), names) for name, e in densities.items()}
     symbols: dict[str, str] = {}
@@ -59,7 +59,7 @@ def expressions_text(layer: Layer, header: str) -> str:
         render(
             "expressions.py.j2",
             header=header,
-            class_name=layer.class_name,
+            class_name=layer.source.class_name,
             densities=[(name, _lines(text)) for name, text in texts.items()],
             symbols=sorted(symbols.items()),
         )
@@ -152,15 +152,15 @@ def _named(expr: sp.Expr, names: Mapping[AppliedUndef, str]) -> sp.Expr:
 def _symbols(expr: sp.Expr, layer: Layer) -> dict[str, str]:
     """Name -> what it is, and its sign where one is declared."""
     found: dict[str, str] = {}
-    learned_names = {f.head.name for f in layer.derivation.hamiltonian.atoms(learned)}
-    densities = (layer.derivation.hamiltonian, layer.spec.system.lagrangian)
+    learned_names = {f.head.name for f in layer.source.derivation.hamiltonian.atoms(learned)}
+    densities = (layer.source.derivation.hamiltonian, layer.source.spec.system.lagrangian)
     inputs = {f.func.__name__ for e in densities if e is not None for f in e.atoms(InputFunction)}
     if expr.has(contract):
         found["_contract"] = "function"
     for f in expr.atoms(AppliedUndef):
         name = f.func.__name__
         kind = "input" if isinstance(f, InputFunction) else "function" if name in learned_names else "field"
-        kind = "site" if name in layer.parameters and name not in learned_names else kind
+        kind = "site" if name in layer.given.parameters and name not in learned_names else kind
         found[name] = f"{kind}{_sign(f)}"
     for s in expr.atoms(sp.Symbol):
         if isinstance(s, Param) and s.per != "sample":

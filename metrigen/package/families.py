@@ -43,14 +43,14 @@ _STEPPING = "accuracy", "inductor", "stretches", "trajectories"
 
 def _graph_runtime(layer: Layer) -> Mapping[str, str]:
     return {
-        **({} if layer.stepping else runtime("solve", flat=".flatten(2)")),
+        **({} if layer.shape.stepping else runtime("solve", flat=".flatten(2)")),
         **runtime("graph", "nodes", *_STEPPING),
     }
 
 
 def _lattice_runtime(layer: Layer) -> Mapping[str, str]:
     return runtime(
-        "lattice", *_STEPPING, *(["noise"] if noises(layer) else []), *(["networks"] if layer.networks else [])
+        "lattice", *_STEPPING, *(["noise"] if noises(layer) else []), *(["networks"] if layer.given.networks else [])
     )
 
 
@@ -63,6 +63,6 @@ MEMORY = Family(memory_parts, memory_sections, memory_guarantees, memory_cost, l
 
 
 def family_of(layer: Layer) -> Family:
-    if layer.remembers:
+    if layer.shape.remembers:
         return MEMORY
-    return SEQUENCE if layer.on_tokens else GRAPH if layer.on_edges else LATTICE
+    return SEQUENCE if layer.shape.on_tokens else GRAPH if layer.shape.on_edges else LATTICE

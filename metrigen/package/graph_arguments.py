@@ -12,12 +12,12 @@ from metrigen.spec.symbols import Param
 
 
 def network_of(layer: Layer) -> Network | None:
-    return layer.spec.system.domain.network
+    return layer.source.spec.system.domain.network
 
 
 def learned_per(layer: Layer, per: str) -> list[str]:
     """Parameters with one value a node ("site"), or one an edge."""
-    return [n for n, s in layer.parameters.items() if isinstance(s, Param) and s.per == per and not s.is_matrix]
+    return [n for n, s in layer.given.parameters.items() if isinstance(s, Param) and s.per == per and not s.is_matrix]
 
 
 def inputs_of(layer: Layer) -> list[Array]:
@@ -36,14 +36,14 @@ def keywords(layer: Layer, optional: bool, extra: str = "") -> str:
 
 def of_sample(layer: Layer, name: str) -> str:
     """Expression of an input as a node array, of one number a sample as well."""
-    return f"of_sample({name}, 3, {name!r})" if name in layer.of_samples else name
+    return f"of_sample({name}, 3, {name!r})" if name in layer.given.of_samples else name
 
 
 def value(layer: Layer, array: Array, like: str) -> str:
     """Expression of one argument of a program inside a method, in the dtype of the state."""
     name = array.name
     own = name in learned_per(layer, "site") or name in learned_per(layer, "edge")
-    if name in layer.of_samples:
+    if name in layer.given.of_samples:
         return f"at_nodes({of_sample(layer, name)}, {like}, {name!r})"
     if array.kind is Kind.SITE:
         return f"at_nodes({'self.' * own}{name}, {like}, {name!r})"
@@ -58,5 +58,5 @@ def arguments_of(
     layer: Layer, program: Program, like: str, skip: Sequence[str] = (), ready: Sequence[str] = ()
 ) -> list[str]:
     """Expressions of the arguments of a program but those in ``skip``; those in ``ready`` are variables at hand."""
-    made = {*layer.lowered.prologue.outputs, *layer.fields, *ready} - set(skip)
+    made = {*layer.lowered.prologue.outputs, *layer.lowered.fields, *ready} - set(skip)
     return [a.name if a.name in made else value(layer, a, like) for a in program.inputs if a.name not in skip]

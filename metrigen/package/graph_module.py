@@ -40,7 +40,7 @@ def graph_parts(package: Package) -> Parts:
     return Parts(
         about=" on a graph. Equations and laws: DERIVATION.md beside this file.",
         axes=3,
-        base="Stepping, BaseLayer" if layer.stepping else "BaseLayer",
+        base="Stepping, BaseLayer" if layer.shape.stepping else "BaseLayer",
         state_doc=_state_doc(layer),
         class_doc=_class_doc(package),
         constants=[
@@ -48,7 +48,7 @@ def graph_parts(package: Package) -> Parts:
             *field_constants(layer),
             *([("FREE", "True")] if floats(layer) else []),
             *config_constants(layer, _size_names(layer)),
-            *declarations(layer, [a.name for a in inputs_of(layer)]),
+            *declarations(layer.source.derivation, [a.name for a in inputs_of(layer)]),
             *backend_constants(package),
         ],
         arguments=_init_args(layer),
@@ -60,7 +60,7 @@ def graph_parts(package: Package) -> Parts:
 
 def _constants(layer: Layer) -> list[tuple[str, str]]:
     """What a class that steps says of its fields and inputs."""
-    if not layer.stepping:
+    if not layer.shape.stepping:
         return []
     edges = tuple(a.name for a in inputs_of(layer) if a.kind is Kind.EDGE)
     found = [("RANK", "1")]
@@ -73,7 +73,7 @@ def _constants(layer: Layer) -> list[tuple[str, str]]:
 
 def _init_args(layer: Layer) -> list[str]:
     args = ["steps: int | None = None", dt_argument(layer)]
-    if not layer.stepping:
+    if not layer.shape.stepping:
         args = ['solver: str = "auto"', "rtol: float | None = None", "bwd_rtol: float | None = None",
                 "atol: float | None = None", "max_iter: int | None = None"]  # fmt: skip
     if network_of(layer) is None:
@@ -87,7 +87,7 @@ def _init_args(layer: Layer) -> list[str]:
 
 
 def _init_lines(layer: Layer) -> list[str]:
-    if layer.stepping:
+    if layer.shape.stepping:
         lines = steps_lines(layer)
     else:
         lines = [
@@ -98,7 +98,7 @@ def _init_lines(layer: Layer) -> list[str]:
         ]
     lines += _sizes(layer)
     lines += making_lines(layer, learned_step(layer))
-    return lines + dt_lines(layer) if layer.stepping else lines
+    return lines + dt_lines(layer) if layer.shape.stepping else lines
 
 
 def _sizes(layer: Layer) -> list[str]:
@@ -137,15 +137,15 @@ def _size_names(layer: Layer) -> list[str]:
 def _methods(package: Package) -> list[str]:
     layer = package.layer
     lines = ["", *_graph_method(layer)]
-    lines += forward_steps(package) if layer.stepping else _forward_steady(package)
+    lines += forward_steps(package) if layer.shape.stepping else _forward_steady(package)
     lines += _readout(package)
     for name in ("energy", "entropy"):
-        if name in layer.optimised:
+        if name in layer.programs:
             lines += _density(layer, name)
     lines += _flux(layer)
-    if layer.stepping:
+    if layer.shape.stepping:
         lines += [*_rates(layer), *_balance(layer)]
-    return indented(watched(exactly(lines, layer.stepping)))
+    return indented(watched(exactly(lines, layer.shape.stepping)))
 
 
 def _graph_method(layer: Layer) -> list[str]:
@@ -183,7 +183,7 @@ def _graph_method(layer: Layer) -> list[str]:
 
 
 def _forward_steady(package: Package) -> list[str]:
-    steady = package.layer.evolution
+    steady = package.layer.lowered.evolution
     assert isinstance(steady, GraphSteady)
     layer = package.layer
     unknown, inputs = steady.unknown, inputs_of(layer)
@@ -208,7 +208,7 @@ def _forward_steady(package: Package) -> list[str]:
         start, sites = "warm_start: Tensor", '"warm_start": warm_start'
     signature = f"self{positional}, *, {edge_index}{start}"
     return [
-        f"def forward({signature}) -> {layer.class_name}State:",
+        f"def forward({signature}) -> {layer.source.class_name}State:",
         *written(solve_doc(layer, "||r||", on_graph=True)),
         f"    _like, _dtype = empty_field({{{sites}}}, {{{edges}}}, {dense}, self.channels)",
         f"    _graph = self._graph({'' if fixed_graph else 'edge_index, '}_like.shape[2])",
@@ -223,12 +223,12 @@ def _forward_steady(package: Package) -> list[str]:
         *_solved(package),
         "    if readable(_status) and bool((_status != 0).any()):",
         "        warnings.warn(",
-        f'            f"{layer.class_name}: a solve did not converge (max_iter={{self.max_iter}}); "',
+        f'            f"{layer.source.class_name}: a solve did not converge (max_iter={{self.max_iter}}); "',
         '            "see `status` of the state for the samples",',
         "            NotConverged,",
         "            stacklevel=2,",
         "        )",
-        f"    return {layer.class_name}State(_u.to(_dtype), _iterations, _residual, _status)",
+        f"    return {layer.source.class_name}State(_u.to(_dtype), _iterations, _residual, _status)",
         "",
     ]
 
@@ -260,7 +260,7 @@ def _readout(package: Package) -> list[str]:
         *lines,
         "    if by_reference(self.backend):",
         f"        return torch.cat({call}, 1).to(_dtype)",
-        f"    self._allow({layer.fields[0]})",
+        f"    self._allow({layer.lowered.fields[0]})",
         f"    return Bound(operators, _graph).readout({passed}).to(_dtype)",
         "",
     ]
@@ -284,12 +284,12 @@ def _density(layer: Layer, name: str) -> list[str]:
 def _flux(layer: Layer) -> list[str]:
     doc = "The energy flux T^e_t along every edge, from its tail to its head: (B, C, E), or (B, C, N, N) from j to i."
     lines, call = _reading(layer, "flux", doc)
-    return [*lines, f"    return {call}[0].expand(_graph.shape({layer.fields[0]})).to(_dtype)", ""]
+    return [*lines, f"    return {call}[0].expand(_graph.shape({layer.lowered.fields[0]})).to(_dtype)", ""]
 
 
 def _rates(layer: Layer) -> list[str]:
     head, call = _reading(layer, "rates", RATES_DOC)
-    return [head[0].replace("-> Tensor:", f"-> {layer.class_name}State:"), *head[1:], *rates_return(layer, call)]
+    return [head[0].replace("-> Tensor:", f"-> {layer.source.class_name}State:"), *head[1:], *rates_return(layer, call)]
 
 
 def _balance(layer: Layer) -> list[str]:
@@ -314,13 +314,13 @@ def _reading(layer: Layer, name: str, doc: str, extra: str = "", program: str | 
     run = layer.programs[program or name]
     read = {a.name for a in run.inputs}
     needed = [a.name for a in inputs_of(layer) if a.name in read]
-    values = ", ".join(["_graph", *arguments_of(layer, run, layer.fields[0])])
-    fields = ", ".join(f"state.{f}" for f in layer.fields)
+    values = ", ".join(["_graph", *arguments_of(layer, run, layer.lowered.fields[0])])
+    fields = ", ".join(f"state.{f}" for f in layer.lowered.fields)
     extra += ", t: float | Tensor = 0.0" if timed(layer) else ""
     head = [
-        f"def {name}(self, state: {layer.class_name}State{keywords(layer, True, extra)}) -> Tensor:",
+        f"def {name}(self, state: {layer.source.class_name}State{keywords(layer, True, extra)}) -> Tensor:",
         *written(reading_doc(layer, doc, needed, on_graph=True) if name == "readout" else [doc]),
-        f"    check_state({name!r}, state, {layer.class_name}State)",
+        f"    check_state({name!r}, state, {layer.source.class_name}State)",
         *([f"    check_given({name!r}, {', '.join(f'{n}={n}' for n in needed)})"] if needed else []),
         *opened(layer, fields),
     ]
@@ -328,7 +328,7 @@ def _reading(layer: Layer, name: str, doc: str, extra: str = "", program: str | 
 
 
 def _state_doc(layer: Layer) -> str:
-    if layer.stepping:
+    if layer.shape.stepping:
         return "Fields (B, C, N)."
     return "The field (B, C, N); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."
 
@@ -336,7 +336,7 @@ def _state_doc(layer: Layer) -> str:
 def _class_doc(package: Package) -> str:
     layer = package.layer
     lines = ["channels  number C of channels of every field"]
-    if layer.stepping:
+    if layer.shape.stepping:
         lines += steps_doc(layer)
     else:
         lines += [

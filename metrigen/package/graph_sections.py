@@ -10,7 +10,7 @@ from metrigen.spec.contracts import Stepper
 def graph_sections(package: Package) -> list[tuple[str, str]]:
     """What DERIVATION.md says beyond the derivation."""
     layer = package.layer
-    integrator = layer.spec.system.integrator
+    integrator = layer.source.spec.system.integrator
     forms = (
         "The edges are given to every call: as weights (C, N, N) of all pairs of nodes, or as `edge_index` (2, E) with "
         "one value an edge."
@@ -19,7 +19,7 @@ def graph_sections(package: Package) -> list[tuple[str, str]]:
     if network is not None:
         forms = f"The graph is fixed: {network.nodes} nodes, {len(network.edges)} edges."
     if isinstance(integrator, Stepper):
-        method = f"{integrator.summary(layer.derivation)} {integrator.steps} steps of dt = {integrator.dt}."
+        method = f"{integrator.summary(layer.source.derivation)} {integrator.steps} steps of dt = {integrator.dt}."
     else:
         method = (
             "SteadyState: (B^T w B + m) u = b by one Cholesky factor for every matrix that differs where the graph is "

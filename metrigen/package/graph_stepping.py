@@ -15,11 +15,11 @@ from metrigen.package.stepping import length, span_of, span_signature
 
 def forward_steps(package: Package) -> list[str]:
     layer = package.layer
-    state, (signature, _) = f"{layer.class_name}State", fields_given(layer)
+    state, (signature, _) = f"{layer.source.class_name}State", fields_given(layer)
     names = [a.name for a in inputs_of(layer)]
     names = names if network_of(layer) is not None else ["edge_index", *names]
     inputs = keywords(layer, False) or ", *"
-    fields, given = (", ".join(f'"{n}": {n}' for n in found) for found in (layer.fields, names))
+    fields, given = (", ".join(f'"{n}": {n}' for n in found) for found in (layer.lowered.fields, names))
     return [
         f"def forward(self, {signature}{inputs}, {span_signature(layer)}) -> {state}:",
         *written(steps_doc(layer, on_graph=True)),
@@ -34,7 +34,7 @@ def forward_steps(package: Package) -> list[str]:
 def _called(package: Package, names: list[str]) -> list[str]:
     """The method that takes the steps of a span: the state after them, or the states on the way."""
     layer = package.layer
-    first, (_, starts) = layer.fields[0], fields_given(layer)
+    first, count, (_, starts) = layer.lowered.fields[0], len(layer.lowered.fields), fields_given(layer)
     handed, numbers, driven = inputs_of(layer), floats(layer), [a.name for a in inputs_of(layer) if a.driven]
     begin = [f"moment(_span.t0, {first}).flatten()"] if timed(layer) else []
     alone = 'self.backend not in ("auto", "torch", "compile")' if package.registers("evolve") else "False"
@@ -43,29 +43,29 @@ def _called(package: Package, names: list[str]) -> list[str]:
     lines = [
         "def _called(self, fields: Mapping[str, Any], inputs: Mapping[str, Any], span: Span) -> Any:",
         '    """The state after the steps of a span, or the states on the way."""',
-        f"    {tuple_text(layer.fields)} = fields.values()".replace("(", "", 1).replace(")", "", 1),
+        f"    {tuple_text(layer.lowered.fields)} = fields.values()".replace("(", "", 1).replace(")", "", 1),
         *([f"    {tuple_text(names)} = inputs.values()".replace("(", "", 1).replace(")", "", 1)] if names else []),
         *starts,
-        *opened(layer, ", ".join(layer.fields)),
+        *opened(layer, ", ".join(layer.lowered.fields)),
         f"    _span = counted(span, self.steps, {{{by_step}}})",
-        f"    _given = {tuple_text([*layer.fields, *begin, *taken])}",
+        f"    _given = {tuple_text([*layer.lowered.fields, *begin, *taken])}",
         "    _run = partial(self._evolved, _graph, _span)",
     ]
     if numbers:
         lines += [
             f"    dt = self._step_like({first}) if _span.dt is None else "
             f"step_of(as_step(_span.dt, {is_reversible(layer)}), {first})",
-            *([f"    dt = dt.expand(len({first})) if len(_given[{len(layer.fields)}]) > 1 else dt"] if begin else []),
+            *([f"    dt = dt.expand(len({first})) if len(_given[{count}]) > 1 else dt"] if begin else []),
             f"    _results = by_sample(_run, dt, _given, {alone}) if dt.dim() else _run(dt, *_given)",
         ]
     else:
         lines += [
             "    if _span.dt is not None:",
             '        raise ValueError("the time step of this layer is learned: a call has no dt of its own")',
-            *(_apart(len(layer.fields)) if begin else []),
+            *(_apart(count) if begin else []),
             "    _results = _run(*_given)",
         ]
-    return [*lines, f"    return {layer.class_name}State(*(x.to(_dtype) for x in _results))", ""]
+    return [*lines, f"    return {layer.source.class_name}State(*(x.to(_dtype) for x in _results))", ""]
 
 
 def _apart(place: int) -> list[str]:
@@ -85,9 +85,9 @@ def _by_step(array: Array, like: str) -> str:
 def _evolved(package: Package) -> list[str]:
     """The method that takes the steps of samples that share a time step."""
     layer = package.layer
-    first, handed, numbers, driven = layer.fields[0], inputs_of(layer), floats(layer), layer.lowered.driven
+    first, handed, numbers, driven = layer.lowered.fields[0], inputs_of(layer), floats(layer), layer.lowered.driven
     begin = ["t0"] if timed(layer) else []
-    taken = ", ".join(f"{n}: Tensor" for n in (*numbers, *layer.fields, *begin, *(a.name for a in handed)))
+    taken = ", ".join(f"{n}: Tensor" for n in (*numbers, *layer.lowered.fields, *begin, *(a.name for a in handed)))
     lines = [f"def _evolved(self, _graph: Graph, _span: Span, {taken}) -> tuple[Tensor, ...]:"]
     ready, places = (*numbers, *(a.name for a in handed)), ", reference.DRIVEN" if driven else ""
     prologue, early = layer.lowered.prologue, list[str]()
@@ -103,7 +103,7 @@ def _evolved(package: Package) -> list[str]:
     if "t" in driven:
         lines.append(f"    t = times(t0, {step_length(layer)}, _span.taken, {first})")
         ready = (*ready, "t")
-    fixed = arguments_of(layer, layer.programs["step"], first, layer.fields, ready)
+    fixed = arguments_of(layer, layer.programs["step"], first, layer.lowered.fields, ready)
     by_kernels = package.registers("evolve")
     steps = f"self._reference_steps(reference, {first}, _graph)"
     return [
@@ -111,7 +111,7 @@ def _evolved(package: Package) -> list[str]:
         "    _fixed = (",
         *(f"        {f'stepwise({value})' if value in driven and value != 't' else value}," for value in fixed),
         "    )",
-        f"    _state = {tuple_text(layer.fields)}",
+        f"    _state = {tuple_text(layer.lowered.fields)}",
         *([f"    if {_by_reference(layer)}:"] if by_kernels else []),
         f"    {'    ' * by_kernels}return by_steps({steps}, _state, _fixed, _span{places})",
         *(
@@ -126,7 +126,7 @@ def _evolved(package: Package) -> list[str]:
 
 def _by_reference(layer: Layer) -> str:
     """The condition on which the reference takes the steps."""
-    read = [a.name for a in layer.programs["step"].inputs if a.name not in layer.fields]
+    read = [a.name for a in layer.programs["step"].inputs if a.name not in layer.lowered.fields]
     numbers = [name for name in floats(layer) if name not in layer.lowered.on_request]
     constants = [*numbers, *([f"_fixed[{read.index('t')}]"] if "t" in read else [])]
     return f"by_reference({', '.join(['self.backend', *constants])})"
@@ -134,7 +134,7 @@ def _by_reference(layer: Layer) -> str:
 
 def opened(layer: Layer, given: str) -> list[str]:
     """The fields in the dtype of work, and the graph that they live on."""
-    names = layer.fields
+    names = layer.lowered.fields
     edge_index = "" if network_of(layer) is not None else "edge_index, "
     return [
         f"    {tuple_text(names)}, _dtype = in_work({given}, channels=self.channels)",

@@ -14,41 +14,41 @@ def field_guarantees(package: Package) -> list[str]:
     """One line per law, and what the integrator keeps."""
     layer = package.layer
     lines = _laws(layer)
-    if layer.stepping:
-        integrator = layer.spec.system.stepper
-        kept = integrator.kept(layer.derivation)
+    if not layer.source.spec.system.solves:
+        integrator = layer.source.spec.system.stepper
+        kept = integrator.kept(layer.source.derivation)
         lines.append(f"{type(integrator).__name__}: order {integrator.order}, keeps {kept}")
-        lines += [f"backward pass: {backward_memory(layer)}", *step_notes(layer.derivation)]
-    return [*lines, *(f"WARNING: {w.what}" for w in notices(layer.derivation, layer.spec.declared))]
+        lines += [f"backward pass: {backward_memory(layer)}", *step_notes(layer.source.derivation)]
+    return [*lines, *(f"WARNING: {w.what}" for w in notices(layer.source.derivation, layer.source.spec.declared))]
 
 
 def _laws(layer: Layer) -> list[str]:
-    return [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in layer.laws]
+    return [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in layer.source.laws]
 
 
 def field_cost(layer: Layer) -> str:
-    return "; ".join(cost(layer, name) for name in ("step", "operator", "apply", "readout") if name in layer.optimised)
+    return "; ".join(cost(layer, name) for name in ("step", "operator", "apply", "readout") if name in layer.programs)
 
 
 def token_guarantees(package: Package) -> list[str]:
     """One line per law, and what the integrator keeps."""
     layer = package.layer
     lines = _laws(layer)
-    lines += [f"WARNING: {w.what}" for w in notices(layer.derivation, layer.spec.declared)]
-    if not layer.scan.rotations:
+    lines += [f"WARNING: {w.what}" for w in notices(layer.source.derivation, layer.source.spec.declared)]
+    if not layer.lowered.scan.rotations:
         return [*lines, f"Exponential: keeps {KEEPS}"]
     missing = [f"backend {name} {why}" for name, why in package.without.items()]
     return [*lines, f"Exponential: {COUPLED_KEEPS}", *missing]
 
 
 def token_cost(layer: Layer) -> str:
-    moved = ", ".join(f"{name} {count}" for name, count in traffic(layer.scan).items())
+    moved = ", ".join(f"{name} {count}" for name, count in traffic(layer.lowered.scan).items())
     return f"bytes moved in float32, every array once: {moved}"
 
 
 def graph_cost(layer: Layer) -> str:
     """Operations and bytes per node and edge."""
-    found = {name: layer.optimised[name] for name in ("step", "readout") if name in layer.optimised}
+    found = {name: layer.programs.optimised[name] for name in ("step", "readout") if name in layer.programs}
     return "; ".join(
         f"{name} {after} operations, {bytes_per_site(program)} bytes moved in float32, a node and an edge together"
         for name, (program, _, after) in found.items()

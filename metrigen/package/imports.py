@@ -13,10 +13,10 @@ _LIBRARY: Mapping[str, tuple[str, ...]] = {
 _TORCH: Mapping[str, tuple[str, ...]] = {"torch": ("Tensor", "nn")}
 _BESIDE: Mapping[str, tuple[str, ...]] = {
     ".": ("operators", "reference"),
+    ".arguments": ("check_fields", "check_given", "check_input", "check_state", "of_sample"),
     ".base": (
-        "BaseLayer", "NotConverged", "Tensors", "as_count", "as_dtype", "as_step", "by_reference", "by_sample",
-        "check_fields", "check_given", "check_input", "check_state", "exact", "of_sample", "readable", "reported",
-        "step_of", "transformed", "working",
+        "BaseLayer", "NotConverged", "Tensors", "as_count", "as_dtype", "as_step", "by_reference", "by_sample", "exact",
+        "readable", "reported", "step_of", "transformed", "working",
     ),
     ".checks": ("checked", "told"),
     ".graph": ("Dense", "Sparse"),

@@ -43,12 +43,12 @@ class Row:
 
 def rows(layer: Layer) -> Iterator[Row]:
     """In order: the terms of the functionals, what is made once, what a step gives, the readout."""
-    if layer.remembers:
+    if layer.shape.remembers:
         return
-    if layer.on_tokens:
+    if layer.shape.on_tokens:
         yield from _token_rows(layer)
     else:
-        yield from _step_rows(layer) if layer.stepping else _steady_rows(layer)
+        yield from _step_rows(layer) if layer.shape.stepping else _steady_rows(layer)
     for name in layer.lowered.components:
         yield Row(f"readout {name}", (_one_of(f"{name}__density"),), reading=True)
 
@@ -79,7 +79,7 @@ def _moved(moved: Collection[str], arrays: Collection[str]) -> Holds:
 
 
 def _step_rows(layer: Layer) -> Iterator[Row]:
-    derivation, names = layer.derivation, array_names(layer.lowered.dynamics)
+    derivation, names = layer.source.derivation, array_names(layer.lowered.dynamics)
     arrays = names.values()
     functionals = {"H": derivation.hamiltonian, "S": derivation.system.entropy}
     for letter, functional in functionals.items():
@@ -105,9 +105,9 @@ def _made_once(program: Program) -> Iterator[Row]:
 
 def _steady_rows(layer: Layer) -> Iterator[Row]:
     """The terms of F: those of degree two in the unknown are in the operator, those of degree one in the source."""
-    derivation, names = layer.derivation, array_names(layer.lowered.dynamics)
-    made = {n: layer.programs[n].outputs for n in ("operator", "weights", "source") if n in layer.optimised}
-    evolution = layer.evolution
+    derivation, names = layer.source.derivation, array_names(layer.lowered.dynamics)
+    made = {n: layer.programs[n].outputs for n in ("operator", "weights", "source") if n in layer.programs}
+    evolution = layer.lowered.evolution
     for term, fields in terms(derivation, derivation.hamiltonian):
         if isinstance(evolution, NonlinearSteady):
             held = evolution.equation.residual.outputs
@@ -136,7 +136,7 @@ def _steady_values(
 
 def _token_rows(layer: Layer) -> Iterator[Row]:
     """One map x <- f + E (x - f) holds all terms of H and of the brackets."""
-    scan, derivation = layer.scan, layer.derivation
+    scan, derivation = layer.lowered.scan, layer.source.derivation
     names = dict(zip(derivation.fields, scan.fields, strict=True))
     ends = [after(name) for name in scan.fields]
     moving = scan.prologue if scan.prologue.body else scan.propagator

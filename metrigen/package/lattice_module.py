@@ -19,7 +19,7 @@ from metrigen.package.arguments import (
     timed,
 )
 from metrigen.package.assembly import Package, backend_constants
-from metrigen.package.call_docs import solve_doc, written
+from metrigen.package.call_docs import sites, solve_doc, written
 from metrigen.package.checks import declarations, watched
 from metrigen.package.module import Parts, indented
 from metrigen.package.reading import clocked, density_method, diagnostic_methods, exactly, readout_method
@@ -44,8 +44,8 @@ def lattice_parts(package: Package) -> Parts:
     layer = package.layer
     return Parts(
         about=". Equations, laws and stencils: DERIVATION.md beside this file.",
-        axes=layer.axes,
-        base=", ".join([*["Noisy"] * bool(noises(layer)), *["Stepping"] * layer.stepping, "LatticeLayer"]),
+        axes=layer.shape.axes,
+        base=", ".join([*["Noisy"] * bool(noises(layer)), *["Stepping"] * layer.shape.stepping, "LatticeLayer"]),
         state_doc=_state_doc(layer),
         class_doc=_class_doc(package),
         constants=_constants(package),
@@ -58,26 +58,28 @@ def lattice_parts(package: Package) -> Parts:
 def _constants(package: Package) -> list[tuple[str, str]]:
     """What the class says of itself to what every layer shares."""
     layer = package.layer
-    found = [("RANK", repr(layer.rank)), *field_constants(layer)]
-    if layer.stepping:
+    found = [("RANK", repr(layer.shape.rank)), *field_constants(layer)]
+    if layer.shape.stepping:
         found += [("FREE", "True")] if floats(layer) else []
         found += [("BACKWARD", "True")] if is_reversible(layer) else []
-        found += [("ALONE", "True")] if floats(layer) and (layer.constraints or layer.equations) else []
+        found += (
+            [("ALONE", "True")] if floats(layer) and (layer.programs.constraints or layer.programs.equations) else []
+        )
         driven = tuple(n for n in layer.lowered.driven if n != "t" and n not in noises(layer))
         found += [("DRIVEN", repr(driven))] if driven else []
         found += [("NOISE", repr(noises(layer)))] if noises(layer) else []
         found += [("TIMED", "True")] if timed(layer) else []
         found += clocked(layer)
-    found += [("SAMPLES", repr(tuple(layer.of_samples)))] if layer.of_samples else []
+    found += [("SAMPLES", repr(tuple(layer.given.of_samples)))] if layer.given.of_samples else []
     found += [("ON", repr(on))] if (on := lives_on(layer)) else []
     found += config_constants(layer, ["sites"] if per_site(layer) else [])
-    found += declarations(layer, inputs_of(layer))
+    found += declarations(layer.source.derivation, inputs_of(layer))
     return [*found, *backend_constants(package)]
 
 
 def _init_args(layer: Layer) -> list[str]:
     args = [*neural.init_args(layer), "steps: int | None = None", dt_argument(layer)]
-    if layer.spec.system.solves:
+    if layer.source.spec.system.solves:
         args += ["solver: str | None = None", "rtol: float | None = None", "bwd_rtol: float | None = None",
                  "atol: float | None = None", "max_iter: int | None = None"]  # fmt: skip
     if per_site(layer):
@@ -87,11 +89,11 @@ def _init_args(layer: Layer) -> list[str]:
 
 def _init_lines(layer: Layer) -> list[str]:
     lines = neural.init_lines(layer)
-    if layer.spec.system.solves:
+    if layer.source.spec.system.solves:
         lines += [
             "if steps is not None or dt is not None:",
             '    raise ValueError("a steady state has no steps and no dt")',
-            f'self.solver = "{layer.spec.system.solver.solver}" if solver is None else solver',
+            f'self.solver = "{layer.source.spec.system.solver.solver}" if solver is None else solver',
             f"if self.solver not in {_solvers(layer)}:",
             f'    raise ValueError(f"solver={{self.solver!r}} is not one of {_solvers(layer)}")',
             *tolerance_lines(layer),
@@ -101,11 +103,11 @@ def _init_lines(layer: Layer) -> list[str]:
     if per_site(layer):
         lines.append("self.sites = tuple(sites)")
     lines += making_lines(layer, learned_step(layer))
-    return lines + dt_lines(layer) + limit_lines(layer) if layer.stepping else lines
+    return lines + dt_lines(layer) + limit_lines(layer) if layer.shape.stepping else lines
 
 
 def _solvers(layer: Layer) -> tuple[str, ...]:
-    evolution = layer.evolution
+    evolution = layer.lowered.evolution
     if isinstance(evolution, LinearSteady):
         return ("cg", "monotone") if evolution.monotone else ("cg",)
     return ("newton",)
@@ -113,7 +115,7 @@ def _solvers(layer: Layer) -> tuple[str, ...]:
 
 def _methods(package: Package) -> list[str]:
     layer = package.layer
-    forward = forward_steps(package) if layer.stepping else _forward_steady(package)
+    forward = forward_steps(package) if layer.shape.stepping else _forward_steady(package)
     found = joint(layer)
     forward += forward_readout(layer, found) if found and package.registers("evolve_readout") else []
     forward += rollout_readout(layer, found) if found and package.registers("rollout_readout") else []
@@ -121,12 +123,12 @@ def _methods(package: Package) -> list[str]:
     if "entropy" in layer.programs:
         lines += density_method(layer, "entropy")
     lines += diagnostic_methods(layer)
-    return indented(watched(exactly(lines, layer.stepping)))
+    return indented(watched(exactly(lines, layer.shape.stepping)))
 
 
 def _forward_steady(package: Package) -> list[str]:
     layer = package.layer
-    steady = layer.evolution
+    steady = layer.lowered.evolution
     if isinstance(steady, NonlinearSteady):
         return _forward_minimum(package, steady.equation)
     assert isinstance(steady, LinearSteady)
@@ -146,20 +148,20 @@ def _forward_steady(package: Package) -> list[str]:
         "    options = self.solver, self.rtol, self.bwd_rtol, self.atol, self.max_iter",
         "    solution, iterations, residual, status = operators.solve(rhs.contiguous(), start, *fixed, *options, "
         'self.backend != "torch")',
-        f"    return {layer.class_name}State(solution.to(dtype), iterations, residual.detach(), status)",
+        f"    return {layer.source.class_name}State(solution.to(dtype), iterations, residual.detach(), status)",
         "",
     ]
 
 
 def _forward_minimum(package: Package, equation: Equation) -> list[str]:
     layer = package.layer
-    made = f"reference.{layer.equations[equation].upper()}"
+    made = f"reference.{layer.programs.equations[equation].upper()}"
     kernels = [
         '    if self.backend != "torch" and not transformed():',
         "        self._insist(like)",
         "        equation = equation._replace(kernels=self.OPERATORS.solver(like))",
     ]
-    fixed = arguments(layer, equation.residual, "like", layer.fields)
+    fixed = arguments(layer, equation.residual, "like", layer.lowered.fields)
     return [
         *_forward_head(layer, "||dF||"),
         f"    fixed = {tuple_text(fixed)}",
@@ -170,8 +172,8 @@ def _forward_minimum(package: Package, equation: Equation) -> list[str]:
         f"    equation = {made}",
         *(kernels if package.registered else []),
         "    found = reference.minimum(equation, start, fixed, *options)",
-        f'    solution, iterations, residual, status = reported(found, self.max_iter, "{layer.class_name}")',
-        f"    return {layer.class_name}State(solution.to(dtype), iterations, residual, status)",
+        f'    solution, iterations, residual, status = reported(found, self.max_iter, "{layer.source.class_name}")',
+        f"    return {layer.source.class_name}State(solution.to(dtype), iterations, residual, status)",
         "",
     ]
 
@@ -182,17 +184,17 @@ def _forward_head(layer: Layer, size: str) -> list[str]:
     start = "warm_start: Tensor | None = None" if names else "warm_start: Tensor"
     joined = ", ".join(spread(layer, n) for n in names) or "warm_start"
     return [
-        f"def forward(self{''.join(f', {n}: Tensor' for n in names)}, *, {start}) -> {layer.class_name}State:",
+        f"def forward(self{''.join(f', {n}: Tensor' for n in names)}, *, {start}) -> {layer.source.class_name}State:",
         *written(solve_doc(layer, size)),
         f"    like, dtype = self._frame({joined})",
     ]
 
 
 def _state_doc(layer: Layer) -> str:
-    shape = "(B, C, *S)" if layer.rank else "(B, C)"
-    if layer.reports:
+    shape = f"(B, C{sites(layer)})"
+    if layer.programs.implicit:
         return f"Fields {shape}; iterations, largest residual and status (0 solved, 1 not) of the steps (B,)."
-    if layer.stepping:
+    if layer.shape.stepping:
         return f"Fields {shape}."
     return f"The field {shape}; iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."
 
@@ -200,11 +202,11 @@ def _state_doc(layer: Layer) -> str:
 def _class_doc(package: Package) -> str:
     layer = package.layer
     lines = ["channels  number C of channels of every field", *neural.class_doc(layer)]
-    if layer.stepping:
+    if layer.shape.stepping:
         lines += steps_doc(layer)
     else:
         lines += [
-            f"solver    {' or '.join(_solvers(layer))} (default {layer.spec.system.solver.solver})",
+            f"solver    {' or '.join(_solvers(layer))} (default {layer.source.spec.system.solver.solver})",
             "rtol, atol, max_iter  stop at ||r|| <= max(rtol ||b||, atol), give up after max_iter",
             "bwd_rtol  tolerance of the solve in the backward pass (default rtol)",
         ]

@@ -16,8 +16,8 @@ from metrigen.package.surface import surface_constants
 def memory_parts(package: Package) -> Parts:
     """What a layer of a matrix memory has of its own."""
     layer = package.layer
-    memory = layer.memory
-    names = dict(zip(layer.derivation.fields, layer.fields, strict=True))
+    memory = layer.lowered.memory
+    names = dict(zip(layer.source.derivation.fields, layer.lowered.fields, strict=True))
     sizes = (memory.key, memory.value)
     about = (f"channels  number C of heads\n{memory.key}, {memory.value}  rows and columns of the matrix of a head\n"
              f"{package.option_doc}")  # fmt: skip
@@ -30,8 +30,8 @@ def memory_parts(package: Package) -> Parts:
         constants=[
             *surface_constants(layer, names, start="state"),
             ("CONFIG", repr(("channels", *sizes, "backend"))),
-            ("SPEC", f'"{layer.spec.sha256[:16]}"'),
-            *declarations(layer, memory.inputs),
+            ("SPEC", f'"{layer.source.spec.sha256[:16]}"'),
+            *declarations(layer.source.derivation, memory.inputs),
             ("AXES", repr(dict(memory.inputs))),
             *backend_constants(package),
         ],
@@ -42,7 +42,7 @@ def memory_parts(package: Package) -> Parts:
 
 
 def _methods(layer: Layer) -> list[str]:
-    memory = layer.memory
+    memory = layer.lowered.memory
     shapes: dict[tuple[str, ...], list[str]] = {}
     for name, axes in memory.inputs.items():
         shapes.setdefault(axes, []).append(name)
@@ -53,7 +53,7 @@ def _methods(layer: Layer) -> list[str]:
     ]
     text = render(
         "memory_methods.py.j2",
-        class_name=layer.class_name,
+        class_name=layer.source.class_name,
         fields=memory.fields,
         inputs=list(memory.inputs),
         key=memory.key,

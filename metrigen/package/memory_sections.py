@@ -18,14 +18,14 @@ def memory_sections(package: Package) -> list[tuple[str, str]]:
 def memory_guarantees(package: Package) -> list[str]:
     """One line a law."""
     layer = package.layer
-    lines = [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in layer.laws]
-    lines += [f"WARNING: {w.what}" for w in notices(layer.derivation, layer.spec.declared)]
-    return [*lines, f"Exponential: {layer.derivation.law('token').how}"]
+    lines = [f"{law.name}: {law.verdict}" + (f" ({law.detail})" if law.detail else "") for law in layer.source.laws]
+    lines += [f"WARNING: {w.what}" for w in notices(layer.source.derivation, layer.source.spec.declared)]
+    return [*lines, f"Exponential: {layer.source.derivation.law('token').how}"]
 
 
 def memory_cost(layer: Layer) -> str:
     """Vectors that a token moves, and what of the states is kept."""
-    names = layer.memory.coefficients
+    names = layer.lowered.memory.coefficients
     return (
         f"a token of a head moves {len(names)} vectors ({', '.join(names)}) and its readout, each once; of the states "
         f"one in {EVERY} is kept for the way back"
@@ -33,7 +33,7 @@ def memory_cost(layer: Layer) -> str:
 
 
 def _token(layer: Layer) -> str:
-    memory, token = layer.memory, layer.memory.token
+    memory, token = layer.lowered.memory, layer.lowered.memory.token
     rows = [f"D of {u} = {text(d)}" for u, d in zip(memory.fields, token.decay, strict=True)]
     rows += [f"theta = {text(token.turn)}"] if memory.turns else []
     rows += [f"beta = {text(token.beta)}"] if token.ranked else []
@@ -48,7 +48,9 @@ def _token(layer: Layer) -> str:
     return (
         f"A head keeps {' and '.join(memory.fields)}, a matrix ({memory.key}, {memory.value}) each. Over a token "
         "S' = -D S - beta k (k.S) + a b (and theta turns the pair), with everything held; the step is "
-        f"{layer.derivation.law('token').how}. What is read is q.S after it.\n\n```text\n" + "\n".join(rows) + "\n```"
+        f"{layer.source.derivation.law('token').how}. What is read is q.S after it.\n\n```text\n"
+        + "\n".join(rows)
+        + "\n```"
     )
 
 

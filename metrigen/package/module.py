@@ -43,14 +43,13 @@ def module_text(package: Package, parts: Parts, header: str) -> str:
     """The layer itself."""
     layer = package.layer
     body = render(
-        "layer.py.j2", parts=parts, title=layer.class_name, class_name=layer.class_name,
-        components=repr(layer.lowered.components), fields=layer.fields,
-        reports=not (layer.on_tokens or layer.remembers) and (not layer.stepping or layer.reports),
-        parameters=parameters(layer),
+        "layer.py.j2", parts=parts, title=layer.source.class_name, class_name=layer.source.class_name,
+        components=repr(layer.lowered.components), fields=layer.lowered.fields,
+        reports=layer.reports, parameters=parameters(layer),
         number_step=bool(floats(layer)), reversible=is_reversible(layer),
     )  # fmt: skip
     absent = () if package.registered else ("operators",)
-    return render("module.py.j2", header=header, about=f"{layer.class_name} as a PyTorch layer{parts.about}",
+    return render("module.py.j2", header=header, about=f"{layer.source.class_name} as a PyTorch layer{parts.about}",
                   imports=imports(body, absent), body=body)  # fmt: skip
 
 

@@ -14,12 +14,12 @@ from metrigen.spec.neural import Head
 
 def init_args(layer: Layer) -> list[str]:
     """One required keyword of the layer per learned function."""
-    return [f"{head.name}: nn.Module" for head in layer.learned]
+    return [f"{head.name}: nn.Module" for head in layer.programs.learned]
 
 
 def init_lines(layer: Layer) -> list[str]:
     lines: list[str] = []
-    for head in layer.learned:
+    for head in layer.programs.learned:
         lines += [
             f"if not callable({head.name}):",
             f'    raise TypeError(f"{head.name} is a module from tensors to tensors, not {{{head.name}!r}}")',
@@ -31,7 +31,7 @@ def init_lines(layer: Layer) -> list[str]:
 def class_doc(layer: Layer) -> list[str]:
     return [f"{head.name:<9} torch module: {_arguments(head)} to a tensor of the same shape, elementwise"
             + ("; softplus is taken of its output" if head.sign else "")
-            for head in layer.learned]  # fmt: skip
+            for head in layer.programs.learned]  # fmt: skip
 
 
 def keywords(program: Program) -> str:
@@ -48,9 +48,9 @@ def bound(name: str, program: Program) -> str:
 def section(layer: Layer) -> list[tuple[str, str]]:
     """What DERIVATION.md says about them."""
     declared = _declared(layer)
-    if not layer.learned:
+    if not layer.programs.learned:
         return [("Learned functions", declared)] if declared else []
-    rows = [f"- `{head.name}`: {_words(head)}" for head in layer.learned]
+    rows = [f"- `{head.name}`: {_words(head)}" for head in layer.programs.learned]
     text = (
         "A torch module is given for each when the layer is made. The derivation holds for every smooth function, and "
         "the laws above say where they assume more. A prime, or the orders in brackets, is a derivative with respect "
@@ -63,7 +63,7 @@ def section(layer: Layer) -> list[tuple[str, str]]:
 def _declared(layer: Layer) -> str:
     """The networks of the spec, each once as a formula."""
     rows = []
-    for head in layer.networks:
+    for head in layer.given.networks:
         assert head.network is not None
         inside = head.network.words(head.name, len(head.orders))
         value = f"softplus({inside})" if head.sign else inside

@@ -14,4 +14,5 @@ def runtime(*names: str, **context: object) -> dict[str, str]:
 
 def shared(parameters: bool) -> dict[str, str]:
     """What a layer on any domain stands on; ``parameters``: whether it has some that are learned."""
-    return runtime("base", "checks", "state", "surface", "symbolic", *(("param",) if parameters else ()), format=FORMAT)
+    names = ("arguments", "base", "checks", "state", "surface", "symbolic")
+    return runtime(*names, *(("param",) if parameters else ()), format=FORMAT)

@@ -20,13 +20,13 @@ from metrigen.spec.contracts import Stepper
 def sections(package: Package) -> list[tuple[str, str]]:
     """(title, Markdown) in reading order."""
     layer = package.layer
-    lowered, derivation = layer.lowered, layer.derivation
+    lowered, derivation = layer.lowered, layer.source.derivation
     waves = wave_report(derivation, lowered.dynamics, whole_step(lowered))
-    optimised = layer.programs
-    cost = cost_of(lowered, optimised, default_shape(layer.rank), solved=layer.solved.__getitem__)
+    programs, rank = layer.programs, len(lowered.dynamics.origin)
+    cost = cost_of(lowered, programs, default_shape(rank), solved=programs.solved.__getitem__)
     reads = {
         name: ", ".join(f"{plain(array)} {n}" for array, n in stencil_points(program).items())
-        for name, program in optimised.items()
+        for name, program in programs.items()
     }
     readout = f"Components of the readout, in order along the channel axis: {', '.join(lowered.components)}."
     return [

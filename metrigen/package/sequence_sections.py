@@ -13,7 +13,7 @@ from metrigen.package.assembly import Package
 
 def sequence_sections(package: Package) -> list[tuple[str, str]]:
     """(title, Markdown) in reading order."""
-    scan = package.layer.scan
+    scan = package.layer.lowered.scan
     return [
         ("One token", _token(scan)),
         ("Scan", _walk(package) if scan.rotations else _SCAN),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metrigen.layers.layer import Layer
-from metrigen.package.arguments import floats, time_step
+from metrigen.package.arguments import floats, parameters, time_step
 from metrigen.package.waves import limit_value
 
 
 def steps_lines(layer: Layer) -> list[str]:
     """Lines of ``__init__`` that set the number of steps."""
     return [
-        f'self.steps = {layer.spec.system.stepper.steps} if steps is None else as_count(steps, "steps", 0)',
+        f'self.steps = {layer.source.spec.system.stepper.steps} if steps is None else as_count(steps, "steps", 0)',
     ]
 
 
@@ -28,15 +28,15 @@ def dt_lines(layer: Layer) -> list[str]:
 
 def limit_lines(layer: Layer) -> list[str]:
     """Lines of ``__init__`` that tell of a time step above its limit, where that is known at the declared start."""
-    if not layer.stepping or time_step(layer)[0] == "expression":
+    if not layer.shape.stepping or time_step(layer)[0] == "expression":
         return []
-    limit = limit_value(layer.derivation, {})
+    limit = limit_value(layer.source.derivation, {})
     return [] if limit is None else [f"told(self, dt, {float(f'{limit:.6g}')!r})"]
 
 
 def tolerance_lines(layer: Layer) -> list[str]:
     """Lines of ``__init__`` that set when a solve stops."""
-    integrator = layer.spec.system.solver
+    integrator = layer.source.spec.system.solver
     return [
         f"self.rtol = {integrator.rtol!r} if rtol is None else rtol",
         "self.bwd_rtol = self.rtol if bwd_rtol is None else bwd_rtol",
@@ -47,7 +47,7 @@ def tolerance_lines(layer: Layer) -> list[str]:
 
 def learned_step(layer: Layer) -> str:
     """The name of the parameter that is the time step, or nothing."""
-    kind, value = ("", "") if layer.spec.system.solves else time_step(layer)
+    kind, value = ("", "") if layer.source.spec.system.solves else time_step(layer)
     return value if kind == "parameter" else ""
 
 
@@ -60,19 +60,19 @@ def config_constants(layer: Layer, sizes: Sequence[str]) -> list[tuple[str, str]
     """What the class of a layer says of its settings: names of the arguments that ``config`` holds, those that decide
     the dynamics, and the spec."""
     solve = ("solver", "rtol", "bwd_rtol", "atol", "max_iter")
-    dynamics = ("steps", *floats(layer)) if layer.stepping else solve
+    dynamics = ("steps", *floats(layer)) if layer.shape.stepping else solve
     config = ("channels", "backend", *sizes, *dynamics)
-    return [("CONFIG", repr(config)), ("DYNAMICS", repr(dynamics)), ("SPEC", f'"{layer.spec.sha256[:16]}"')]
+    return [("CONFIG", repr(config)), ("DYNAMICS", repr(dynamics)), ("SPEC", f'"{layer.source.spec.sha256[:16]}"')]
 
 
 def is_reversible(layer: Layer) -> bool:
     """Whether the time step may be negative."""
-    return layer.stepping and layer.spec.system.stepper.is_reversible(layer.derivation)
+    return layer.shape.stepping and layer.source.spec.system.stepper.is_reversible(layer.source.derivation)
 
 
 def steps_doc(layer: Layer) -> list[str]:
     """What the docstring of the layer says of steps and dt."""
-    integrator = layer.spec.system.stepper
+    integrator = layer.source.spec.system.stepper
     kind, value = time_step(layer)
     start = {"number": value, "parameter": f"the learned {value}", "expression": value}[kind]
     sets = "; sets the start of the learned one" if kind == "parameter" else ""
@@ -85,25 +85,25 @@ def steps_doc(layer: Layer) -> list[str]:
 
 def momenta(layer: Layer) -> list[str]:
     """The fields that start at zero where they are not given."""
-    found = {layer.lowered.dynamics.array(p) for p in layer.derivation.momenta.values()}
-    return [f for f in layer.fields[1:] if f in found]
+    found = {layer.lowered.dynamics.array(p) for p in layer.lowered.dynamics.derivation.momenta.values()}
+    return [f for f in layer.lowered.fields[1:] if f in found]
 
 
 def field_signature(layer: Layer) -> str:
     """The fields of the signature of ``forward``."""
     optional = momenta(layer)
-    return ", ".join(f"{f}: Tensor" + (" | None = None" if f in optional else "") for f in layer.fields)
+    return ", ".join(f"{f}: Tensor" + (" | None = None" if f in optional else "") for f in layer.lowered.fields)
 
 
 def making_lines(layer: Layer, learned_step: str) -> list[str]:
     """Lines of ``__init__`` that make the parameters, the learned time step at the start that is given for it."""
     start = f", {learned_step}=dt" if learned_step else ""
-    return [f"register_parameters(self, init, device, dtype{start})"] if layer.parameters else []
+    return [f"register_parameters(self, init, device, dtype{start})"] if parameters(layer) else []
 
 
 def fields_given(layer: Layer) -> tuple[str, list[str]]:
     """``field_signature``, and the lines that start a momentum that is not given at zero."""
-    given = f"    check_fields({', '.join(f'{f}={f}' for f in layer.fields)})"
-    first = layer.fields[0]
+    given = f"    check_fields({', '.join(f'{f}={f}' for f in layer.lowered.fields)})"
+    first = layer.lowered.fields[0]
     starts = [f"    {f} = torch.zeros_like({first}) if {f} is None else {f}" for f in momenta(layer)]
     return field_signature(layer), [given, *starts]

@@ -21,11 +21,15 @@ def solve_sections(package: Package) -> list[tuple[str, str]]:
 
 def _implicit(package: Package) -> list[tuple[str, str]]:
     layer = package.layer
-    if isinstance(layer.evolution, NonlinearSteady):
+    if isinstance(layer.lowered.evolution, NonlinearSteady):
         return [("Nonlinear steady state", _MINIMUM)]
-    if not layer.equations:
+    if not layer.programs.equations:
         return []
-    what = "every sample, whose channels are coupled," if any(e.coupled for e in layer.equations) else "every plane"
+    what = (
+        "every sample, whose channels are coupled,"
+        if any(e.coupled for e in layer.programs.equations)
+        else "every plane"
+    )
     text = (
         "A step is the solution of an equation R = 0 in the fields after it. Newton's method starts at the state "
         f"before the step and stops for {what} by itself at a residual of 4e-16 of the state in float64, 2e-7 in "
@@ -40,7 +44,7 @@ def _implicit(package: Package) -> list[tuple[str, str]]:
 
 def _elliptic(package: Package) -> list[tuple[str, str]]:
     layer = package.layer
-    if not layer.constraints:
+    if not layer.programs.constraints:
         return []
     names = ", ".join(f"`{name}`" for name in _auxiliary(layer))
     equations = layer.lowered.dynamics.lowering.equations
@@ -62,7 +66,7 @@ def _elliptic(package: Package) -> list[tuple[str, str]]:
 
 def _ways(layer: Layer) -> str:
     """How the constraints are solved."""
-    waves, rest = bool(layer.eigenvalues), len(layer.eigenvalues) < len(layer.constraints)
+    waves, rest = bool(layer.programs.eigenvalues), len(layer.programs.eigenvalues) < len(layer.programs.constraints)
     direct = (
         "directly, to rounding, by the waves that the emitted stencil multiplies by a number each, found by fast "
         "Fourier transforms"
@@ -77,4 +81,4 @@ def _ways(layer: Layer) -> str:
 
 
 def _auxiliary(layer: Layer) -> list[str]:
-    return [psi.func.__name__ for psi in layer.derivation.constraints]
+    return [psi.func.__name__ for psi in layer.source.derivation.constraints]

@@ -16,7 +16,7 @@ from metrigen.layers.layer import Layer
 from metrigen.package import neural
 from metrigen.package.arguments import arguments, floats, handed_in, inputs_of, noises, step_length, timed, value
 from metrigen.package.assembly import Package
-from metrigen.package.call_docs import steps_doc, written
+from metrigen.package.call_docs import sites, steps_doc, written
 from metrigen.package.implicit import implicit_steps
 from metrigen.package.settings import field_signature
 
@@ -26,7 +26,7 @@ _COEFFICIENT = re.compile(r"as_dtype\((?P<name>self\.\w+), (?P<dtype>[\w.]+)\)")
 
 def forward_steps(package: Package) -> list[str]:
     layer = package.layer
-    state = f"{layer.class_name}State"
+    state = f"{layer.source.class_name}State"
     lines = [
         *_opened(layer, "forward", state, steps_doc(layer)),
         f"    return self._called({_handed(layer)}, {span_of(layer)})",
@@ -34,7 +34,7 @@ def forward_steps(package: Package) -> list[str]:
         *length(layer),
         *_private(layer, "_evolved"),
     ]
-    if layer.reports:
+    if layer.programs.implicit:
         return [*lines, *implicit_steps(package, by_reference(layer)), *_fixed(layer)]
     driven = ", reference.DRIVEN" if layer.lowered.driven else ""
     if not package.registers("evolve"):
@@ -53,14 +53,14 @@ def forward_steps(package: Package) -> list[str]:
 
 
 def forward_readout(layer: Layer, found: Joint) -> list[str]:
-    state = f"{layer.class_name}State"
-    read = arguments(layer, layer.programs["readout"], layer.fields[0], layer.fields, _ready(layer))
+    state = f"{layer.source.class_name}State"
+    read = arguments(layer, layer.programs["readout"], layer.lowered.fields[0], layer.lowered.fields, _ready(layer))
     fixed = [a.name for a in found.fixed]
     further = [f"others[{i}]" for i, a in enumerate(found.others) if a.name not in fixed]
     passed = ", ".join(["*state", "*fixed", *further, "_span.steps"])
     doc = [
         "``forward``, with its arguments, and the readout (B, R*C"
-        + (", *S" if layer.rank else "")
+        + sites(layer)
         + ") of its state, in one go: less memory is moved."
     ]
     return [
@@ -81,7 +81,9 @@ def forward_readout(layer: Layer, found: Joint) -> list[str]:
 
 def rollout_readout(layer: Layer, found: Joint) -> list[str]:
     """The private method behind ``rollout_readout``: readouts (B, R*C, n, *S), then the last state."""
-    read = arguments(layer, layer.programs["readout"], layer.fields[0], (*layer.fields, *found.steps), _ready(layer))
+    read = arguments(
+        layer, layer.programs["readout"], layer.lowered.fields[0], (*layer.lowered.fields, *found.steps), _ready(layer)
+    )
     fixed = [a.name for a in found.fixed]
     further = [f"others[{i}]" for i, a in enumerate(found.others) if a.name not in fixed]
     passed = ", ".join(["*state", "*fixed", *further, "_span.steps", "_span.every"])
@@ -112,7 +114,7 @@ def _beside(read: Sequence[str]) -> str:
 
 def by_reference(layer: Layer) -> str:
     """The condition on which the reference takes the steps."""
-    read = [a.name for a in layer.programs["step"].inputs if a.name not in layer.fields]
+    read = [a.name for a in layer.programs["step"].inputs if a.name not in layer.lowered.fields]
     numbers = [name for name in floats(layer) if name not in layer.lowered.on_request]
     constants = [*numbers, *([f"fixed[{read.index('t')}]"] if "t" in read else [])]
     return f"by_reference({', '.join(['self.backend', *constants])})"
@@ -125,7 +127,7 @@ def _ready(layer: Layer) -> tuple[str, ...]:
 
 def _taken(layer: Layer) -> list[str]:
     """Everything that a private method is handed."""
-    return [*floats(layer), *layer.fields, *_ahead(layer), *handed_in(layer)]
+    return [*floats(layer), *layer.lowered.fields, *_ahead(layer), *handed_in(layer)]
 
 
 def _ahead(layer: Layer) -> list[str]:
@@ -155,7 +157,7 @@ def _opened(layer: Layer, name: str, returns: str, doc: list[str]) -> list[str]:
 
 def _handed(layer: Layer) -> str:
     """Fields and inputs, each by its name."""
-    fields = ", ".join(f'"{f}": {f}' for f in layer.fields)
+    fields = ", ".join(f'"{f}": {f}' for f in layer.lowered.fields)
     options = ["generator", "noise"] if noises(layer) else []
     given = ", ".join(f'"{n}": {n}' for n in [*inputs_of(layer), *options])
     return f"{{{fields}}}, {{{given}}}"
@@ -163,10 +165,10 @@ def _handed(layer: Layer) -> str:
 
 def _private(layer: Layer, name: str) -> list[str]:
     """The head of a private method: the state and all that is fixed over the steps."""
-    handed = [*_begins(layer), *floats(layer), layer.fields[0], *handed_in(layer)]
+    handed = [*_begins(layer), *floats(layer), layer.lowered.fields[0], *handed_in(layer)]
     return [
         f"def {name}(self, _span: Span, {', '.join(f'{n}: Tensor' for n in _taken(layer))}) -> Tensors:",
-        f"    state = {tuple_text(layer.fields)}",
+        f"    state = {tuple_text(layer.lowered.fields)}",
         f"    fixed = self._fixed({', '.join(handed)})",
     ]
 
@@ -185,7 +187,7 @@ def _begins(layer: Layer) -> list[str]:
 def _fixed(layer: Layer) -> list[str]:
     """What depends on parameters and inputs alone, in the order in which a step reads it."""
     body, prologue = layer.programs["step"], layer.lowered.prologue
-    first, ready = layer.fields[0], _ready(layer)
+    first, ready = layer.lowered.fields[0], _ready(layer)
     handed = [*floats(layer), first, *handed_in(layer)]
     begins = "_span: Span, t0: Tensor, " if timed(layer) else ""
     lines = [
@@ -200,14 +202,14 @@ def _fixed(layer: Layer) -> list[str]:
         lines.append(f"    t = times(t0, {step_length(layer)}, _span.taken, {first})")
         ready = (*ready, "t")
     driven = [n for n in layer.lowered.driven if n != "t"]
-    found = [f"stepwise({a})" if a in driven else a for a in arguments(layer, body, first, layer.fields, ready)]
+    found = [f"stepwise({a})" if a in driven else a for a in arguments(layer, body, first, layer.lowered.fields, ready)]
     lines += [f"    return {tuple_text(found)}", ""]
     return lines + (_prologue(layer, prologue) if prologue.body else [])
 
 
 def _prologue(layer: Layer, prologue: Program) -> list[str]:
     """What depends on parameters and the time step alone."""
-    first, numbers = layer.fields[0], floats(layer)
+    first, numbers = layer.lowered.fields[0], floats(layer)
     given = ", ".join(a.name if a.name in numbers else value(layer, a.name, a.kind, first) for a in prologue.inputs)
     return [
         f"def _prologue(self, {', '.join(f'{n}: Tensor' for n in (*numbers, first))}) -> Tensors:",

@@ -75,13 +75,13 @@ def _step_and_limit(derivation: Derivation) -> tuple[float, float, sp.Expr] | No
 
 def backward_memory(layer: Layer) -> str:
     """Half a sentence: what is kept for the backward pass, and what is computed again."""
-    if layer.equations:
+    if layer.programs.equations:
         return (
             "keeps the states of all steps and the solutions of their equations (a solution costs more than it holds)"
         )
     if layer.obstacle:
         return "keeps the states of all steps and what autograd needs between them"
-    if layer.spec.system.stepper.is_reversible(layer.derivation):
+    if layer.source.spec.system.stepper.is_reversible(layer.source.derivation):
         return "keeps the first state and recomputes the others from it (the step is reversible)"
     return (
         "keeps the first state as a checkpoint and recomputes the others from it (the step is not reversible: it is "

@@ -19,10 +19,10 @@ def surface_constants(
     hoisted: Sequence[str] = (),
 ) -> list[tuple[str, str]]:  # fmt: skip
     """State, fields and components of the readout, and the energy in one line; ``names``: field -> its array."""
-    found = [("STATE", f"{layer.class_name}State"), ("FIELDS", repr(layer.fields))]
+    found = [("STATE", f"{layer.source.class_name}State"), ("FIELDS", repr(layer.lowered.fields))]
     found += [("ZERO", repr(tuple(zero)))] if zero else []
     found += [("START", f'"{start}"')] if start else []
-    found += [("READS", "COMPONENTS"), ("ENERGY", f'"{_cut(plain(layer.derivation.hamiltonian, dict(names)))}"')]
+    found += [("READS", "COMPONENTS"), ("ENERGY", f'"{_cut(plain(layer.source.derivation.hamiltonian, dict(names)))}"')]
     step = _step(layer)
     found += [("STEP", f'"{step}"')] if step else []
     return found + ([("HOISTED", repr(tuple(hoisted)))] if hoisted else [])
@@ -31,15 +31,15 @@ def surface_constants(
 def field_constants(layer: Layer) -> list[tuple[str, str]]:
     """Those of a layer on a lattice or a graph."""
     hoisted = ("_prologue",) if layer.lowered.prologue.body else ()
-    zero, start = (momenta(layer), "") if layer.stepping else ([], "warm_start")
+    zero, start = (momenta(layer), "") if layer.shape.stepping else ([], "warm_start")
     names = array_names(layer.lowered.dynamics)
     found = surface_constants(layer, names, zero=zero, start=start, hoisted=hoisted)
-    return [*found, ("ORDER", repr(layer.spec.system.stepper.order))] if layer.stepping else found
+    return [*found, ("ORDER", repr(layer.source.spec.system.stepper.order))] if layer.shape.stepping else found
 
 
 def _step(layer: Layer) -> str:
     """A time step that is learned, or made of what is."""
-    system = layer.spec.system
+    system = layer.source.spec.system
     if system.solves:
         return ""
     dt = sp.sympify(system.stepper.dt)

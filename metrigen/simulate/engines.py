@@ -70,15 +70,15 @@ class Package(Engine):
         import torch
 
         layer = model.layer
-        name = layer.name
-        write_package(folder / name, package_files(compile_spec(layer.spec)))
+        name = layer.source.name
+        write_package(folder / name, package_files(compile_spec(layer.source.spec)))
         module = _imported(name, folder / name)
         self._model, self._torch = model, torch
-        self._layer = getattr(module, layer.class_name)(model.channels, dtype=torch.float64)
-        for parameter, symbol in layer.parameters.items():
+        self._layer = getattr(module, layer.source.class_name)(model.channels, dtype=torch.float64)
+        for parameter, symbol in layer.given.parameters.items():
             value = model.fixed[parameter]
             setattr(self._layer, parameter, torch.as_tensor(value[0] if _per_site(symbol) else value))
-        self._own_step = not layer.spec.system.stepper.dt.is_number
+        self._own_step = not layer.source.spec.system.stepper.dt.is_number
 
     def advance(self, state: Fields, first: int, count: int, noise: Mapping[str, np.ndarray]) -> Fields:
         torch, model, layer = self._torch, self._model, self._layer
@@ -87,7 +87,8 @@ class Package(Engine):
         given: dict[str, Any] = {n: torch.as_tensor(np.stack([o[n] for o in over], 2)) for n in model.driven}
         given |= {n: torch.as_tensor(model.fixed[n]) for n in inputs_of(model.layer) if n in model.fixed}
         given |= {
-            n: torch.as_tensor(model.fixed[n].reshape(*model.shape[:2], -1)[..., 0]) for n in model.layer.of_samples
+            n: torch.as_tensor(model.fixed[n].reshape(*model.shape[:2], -1)[..., 0])
+            for n in model.layer.given.of_samples
         }
         given |= {"noise": {n: torch.as_tensor(x) for n, x in noise.items()}} if noise else {}
         given |= {"t0": first * model.dt} if model.layer.lowered.dynamics.timed else {}
@@ -117,14 +118,14 @@ def _imported(name: str, folder: Path) -> Any:
 def is_small(model: Model, steps: int) -> bool:
     """Whether numpy is done before torch is imported: few numbers to move, and no equation to solve in a step."""
     layer = model.layer
-    return math.prod(model.shape) * steps <= SMALL and not (layer.equations or layer.constraints)
+    return math.prod(model.shape) * steps <= SMALL and not (layer.programs.equations or layer.programs.constraints)
 
 
 def why_not_torch(model: Model) -> str:
     """Why the package does not take the steps; empty where it does."""
     if importlib.util.find_spec("torch") is None:
         return "torch is not installed"
-    return "graphs are simulated with numpy" if model.layer.on_edges else ""
+    return "graphs are simulated with numpy" if model.layer.shape.on_edges else ""
 
 
 @contextmanager

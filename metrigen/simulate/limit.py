@@ -17,7 +17,7 @@ from metrigen.spec.symbols import InputFunction
 
 def step_limit(model: Model) -> float | None:
     """The smallest value of the derived limit over the sites, driven inputs as at t = 0; None where none is known."""
-    limit = model.layer.derivation.step_limit
+    limit = model.layer.source.derivation.step_limit
     if limit is None:
         return None
     limit = limit.xreplace({f: sp.Symbol(f.func.__name__) for f in limit.atoms(InputFunction)})

@@ -52,17 +52,17 @@ class Model:
 
 def steppable(layer: Layer) -> Layer:
     """The layer, if it is stepped on a lattice or a graph and holds no module. Raises SpecError by name."""
-    system, fix = layer.spec.system, "build it, and call the layer from Python"
-    if layer.on_tokens:
+    system, fix = layer.source.spec.system, "build it, and call the layer from Python"
+    if layer.shape.on_tokens:
         why = "its steps are the tokens that it is handed"
         raise SpecError(f"{system.name} lives on a {type(system.domain).__name__}(), which is not simulated",
                         part="domain", why=why, fix=fix, see="not-simulated")  # fmt: skip
-    if not layer.stepping:
+    if not layer.shape.stepping:
         raise SpecError(
             f"{system.name} is solved for, not stepped", part="integrator",
             why="a steady state has no time: there is one field, and no frames", fix=fix, see="not-simulated",
         )  # fmt: skip
-    functions = (*layer.learned, *layer.networks)
+    functions = (*layer.programs.learned, *layer.given.networks)
     if functions:
         names = ", ".join(head.name for head in functions)
         raise SpecError(
@@ -84,14 +84,16 @@ def model_of(
 ) -> Model:
     """The model with what the command line says of fields, inputs (``set_to``) and parameters. Raises SpecError for a
     name that the system does not have, an input without a value, or a value against a declared sign."""
-    count = channels or max([1, *(p.block for p in layer.parameters.values() if isinstance(p, Param) and p.block)])
+    count = channels or max(
+        [1, *(p.block for p in layer.given.parameters.values() if isinstance(p, Param) and p.block)]
+    )
     shape, rng = (1, count, *place.shape), np.random.default_rng(seed)
-    inputs = [n for n in inputs_of(layer) if n not in layer.of_samples and n not in layer.parameters]
-    _check_names(set_to, (*layer.fields, *inputs), "--set", "fields and inputs")
-    dt = layer.spec.system.stepper.dt
+    inputs = [n for n in inputs_of(layer) if n not in layer.given.of_samples and n not in layer.given.parameters]
+    _check_names(set_to, (*layer.lowered.fields, *inputs), "--set", "fields and inputs")
+    dt = layer.source.spec.system.stepper.dt
     numbers = {
-        **layer.parameters,
-        **layer.of_samples,
+        **layer.given.parameters,
+        **layer.given.of_samples,
         **({"dt": sp.Symbol("dt", positive=True)} if dt.is_number else {}),
     }
     _check_names(params, tuple(numbers), "--param", "parameters")
@@ -111,7 +113,10 @@ def model_of(
     made = {n: _input(kinds[n], set_to[n], place, shape, signs.get(n, ""), rng) for n in inputs}
     driven = {n: at for n, at in made.items() if kinds[n].driven}
     given = {n: at(0.0) for n, at in made.items() if n not in driven}
-    begin = {n: _field(layer, n, set_to.get(n, _default(layer, n)), place, rng) + np.zeros(shape) for n in layer.fields}
+    begin = {
+        n: _field(layer, n, set_to.get(n, _default(layer, n)), place, rng) + np.zeros(shape)
+        for n in layer.lowered.fields
+    }
     return Model(layer, place, count, {**fixed, **axes, **given}, driven, begin, _length(dt, learned))
 
 
@@ -162,7 +167,7 @@ def _filled(array: Array | None, value: float, symbol: sp.Symbol, shape: tuple[i
 
 def _signs(layer: Layer) -> dict[str, str]:
     """Name of an input -> the sign that it was declared with."""
-    found = {f for e in layer.expressions for f in e.atoms(InputFunction) if f.is_nonnegative}
+    found = {f for e in layer.given.expressions for f in e.atoms(InputFunction) if f.is_nonnegative}
     return {f.func.__name__: sign_of(f) for f in found}
 
 
@@ -186,12 +191,12 @@ def _input(
 
 def _default(layer: Layer, name: str) -> str:
     """The first field starts as a hump, the others at 0; what is declared positive starts around 1."""
-    return "gauss" if name == layer.fields[0] else "zero"
+    return "gauss" if name == layer.lowered.fields[0] else "zero"
 
 
 def _field(layer: Layer, name: str, text: str, place: Place, rng: np.random.Generator) -> np.ndarray:
     dynamics = layer.lowered.dynamics
-    symbol = next(u for u in layer.derivation.fields if dynamics.array(u) == name)
+    symbol = next(u for u in layer.source.derivation.fields if dynamics.array(u) == name)
     sign = sign_of(symbol)
     if text in STARTS:
         if sign == "positive" and text in ("gauss", "zero"):

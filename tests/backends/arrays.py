@@ -79,18 +79,18 @@ class Numpy(Backend):
 
     def why_not(self, operator: Operator) -> str:
         layer = self.layer
-        if layer.on_edges or not layer.stepping or layer.obstacle:
+        if layer.shape.on_edges or not layer.shape.stepping or layer.obstacle:
             return layer.obstacle or "has explicit steps alone"
         return next((f"knows no {type(s).__name__}" for s in self._statements(layer) if not isinstance(s, KNOWN)), "")
 
     @staticmethod
     def _statements(layer: Layer) -> Iterable[Statement]:
-        return (s for name in PROGRAMS for s in layer.optimised[name][0])
+        return (s for name in PROGRAMS for s in layer.programs[name])
 
     def files(self, head: str) -> Mapping[str, str]:
-        rank, periodic = self.layer.rank, self.layer.lowered.readout.periodic
-        programs = "\n\n".join(function(self.layer.optimised[n][0], n, rank) for n in PROGRAMS)
-        brief = header(self.layer.spec, (), None).rstrip("\n")
+        rank, periodic = self.layer.shape.rank, self.layer.lowered.readout.periodic
+        programs = "\n\n".join(function(self.layer.programs[n], n, rank) for n in PROGRAMS)
+        brief = header(self.layer.source.spec, (), None).rstrip("\n")
         return {"arrays.py": TEXT.format(header=brief, periodic=periodic, programs=programs)}
 
 

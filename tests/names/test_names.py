@@ -138,7 +138,8 @@ def test_what_the_emitted_code_uses_is_reserved(
         if name
     }
     own = {compiled.spec.system.name.title().replace("_", ""), "Programs"}
-    runtime = "LatticeLayer MemoryOperators ModuleType Operators ReadingOperators ScanOperators".split()
+    runtime = "LatticeLayer ModuleType Operators".split()
+    runtime += [f"{kind}Operators" for kind in ("Evolving", "Memory", "Reading", "Scan", "Solving")]
     inside = [*"Equation Learned Graph Cholesky ConjugateGradient".split(), *runtime]
     known = BUILTINS | CLASSES | {n for n in classes if n[0] == "_" or n in inside}
     assert {n for n in classes if n[0].isupper()} - own - {f"{n}State" for n in own} <= known

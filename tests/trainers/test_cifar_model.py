@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from trainers.cifar_baselines import parameters
 from trainers.cifar_model import FieldBlock, FieldNet
 from trainers.cifar_networks import MODELS, VARIANTS, make_network, stage_widths
 from trainers.cifar_options import Options
 from trainers.mixing import Mixing
+from trainers.sizes import parameters
 
 SMALL = Options(parameters=20_000, blocks=(1, 1, 1))
 

@@ -43,36 +43,36 @@ class Cpu(Backend):
     def kernels(self) -> CpuKernels | GraphKernels | None:
         """What its files are made from; None where a program does not fit the tiles of the CPU."""
         layer = self.layer
-        if layer.on_tokens or layer.remembers:
+        if layer.shape.on_tokens or layer.shape.remembers:
             return None
-        if layer.on_edges:
+        if layer.shape.on_edges:
             return graph_kernels(layer)
-        return cpu_kernels(layer.derivation, layer.lowered, layer.done)
+        return cpu_kernels(layer.source.derivation, layer.lowered, layer.done)
 
     def why_not(self, operator: Operator) -> str:
-        if self.layer.on_tokens or self.layer.remembers or self.kernels is not None:
+        if self.layer.shape.on_tokens or self.layer.shape.remembers or self.kernels is not None:
             return ""
-        if self.layer.constraints and not self.layer.learned:
+        if self.layer.programs.constraints and not self.layer.programs.learned:
             why = why_no_solve(self.layer.lowered)
             return f"{self.layer.obstacle}, which {why}" if why else _UNREAD
         return self.layer.obstacle or _UNREAD
 
     def files(self, head: str) -> Mapping[str, str]:
         layer = self.layer
-        brief, comment = header(layer.spec, (), None), header(layer.spec, (), None, "//")
-        if layer.remembers:
+        brief, comment = self.brief, header(layer.source.spec, (), None, "//")
+        if layer.shape.remembers:
             loader, source = memory_loader_text(layer, brief), memory_cpp_text(layer, comment)
             return _files(loader, source)
-        if layer.on_tokens:
+        if layer.shape.on_tokens:
             loader, source = sequence_loader_text(layer, brief), sequence_cpp_text(layer, comment)
         else:
             assert self.kernels is not None
-            loader = self.kernels.loader(brief, layer.class_name, layer.name)
-            source = self.kernels.source(comment, layer.class_name)
+            loader = self.kernels.loader(brief, layer.source.class_name, layer.source.name)
+            source = self.kernels.source(comment, layer.source.class_name)
         return _files(loader, plain_cpp(with_functions(source, "cpp"), is_word))
 
     def about(self, operator: Operator) -> str:
-        if operator.maker == "evolve" and self.layer.constraints:
+        if operator.maker == "evolve" and self.layer.programs.constraints:
             return _WAVES
         return _SOLVING if operator.maker == "implicit" else ""
 

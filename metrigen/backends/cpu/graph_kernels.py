@@ -91,11 +91,11 @@ class GraphKernels:
 def graph_kernels(layer: Layer) -> GraphKernels | None:
     """The CPU kernels of a layer on a graph; None where a program holds a statement that no fusion group does, or a
     function that is handed in."""
-    if layer.learned:
+    if layer.programs.learned:
         return None
     docs = {name: comment(doc) for name, doc in field_docs(layer.lowered).items()}
     named = [("reading", "readout", "readout_adjoint", ("read", "read_adjoint"))]
-    if layer.stepping:
+    if layer.shape.stepping:
         named.append(("moving", "step", "step_adjoint", ("step", "step_adjoint")))
     programs = [layer.programs[n] for _, *pair, _ in named for n in pair]
     groups = [_group(layer, name, program, adjoint, routines, docs) for name, program, adjoint, routines in named]
@@ -109,7 +109,7 @@ def _group(
     layer: Layer, name: str, forward: str, adjoint: str, routines: tuple[str, str], docs: Mapping[str, str]
 ) -> GraphGroup | None:
     program, back = layer.programs[forward], layer.programs[adjoint]
-    state = layer.fields if name == "moving" else ()
+    state = layer.lowered.fields if name == "moving" else ()
     fixed = tuple(a if state else replace(a, driven=False) for a in program.inputs if a.name not in state)
     given = _given(fixed)
     partitions = graph_partition(program), graph_partition(back)

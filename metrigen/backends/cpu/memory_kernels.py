@@ -11,14 +11,14 @@ _NAMES = ("keep", "turn", "erase", "seek", "write", "content", "query")
 
 def memory_cpp_text(layer: Layer, header: str) -> str:
     """The text of ``kernels.cpp``."""
-    found = layer.memory.coefficients
+    found = layer.lowered.memory.coefficients
     places = [(name, found.index(name) + 1 if name in found else 0) for name in _NAMES]
     return render(
-        "memory_kernels.cpp.j2", header=header.rstrip("\n"), title=layer.class_name, every=EVERY, places=places,
+        "memory_kernels.cpp.j2", header=header.rstrip("\n"), title=layer.source.class_name, every=EVERY, places=places,
         count=len(found) + 1, turns="turn" in found, ranked="seek" in found, writes="write" in found,
     )  # fmt: skip
 
 
 def memory_loader_text(layer: Layer, header: str) -> str:
     """The text of ``cpu.py``."""
-    return render("memory_cpu.py.j2", header=header.rstrip("\n"), title=layer.class_name, name=layer.name)
+    return render("memory_cpu.py.j2", header=header.rstrip("\n"), title=layer.source.class_name, name=layer.source.name)

@@ -30,10 +30,10 @@ class Torch(Backend):
 
     def files(self, head: str) -> Mapping[str, str]:
         layer = self.layer
-        if layer.remembers:
+        if layer.shape.remembers:
             text = memory_reference_text(layer, head)
-        elif layer.on_tokens:
+        elif layer.shape.on_tokens:
             text = scan_reference_text(layer, head)
         else:
-            text = graph_reference_text(layer, head) if layer.on_edges else reference_text(layer, head)
+            text = graph_reference_text(layer, head) if layer.shape.on_edges else reference_text(layer, head)
         return {"reference.py": layout(plain_python(with_functions(text, self.name)))}

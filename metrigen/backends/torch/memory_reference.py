@@ -13,16 +13,16 @@ from metrigen.layers.layer import Layer
 
 
 def memory_reference_text(layer: Layer, head: str) -> str:
-    memory = layer.memory
+    memory = layer.lowered.memory
     token = memory.token
     return render(
         "memory_reference.py.j2",
         header=head.rstrip("\n"),
-        title=layer.class_name,
+        title=layer.source.class_name,
         every=EVERY,
         memory=memory,
         token=token,
-        taken=[*memory.inputs, *layer.parameters],
+        taken=[*memory.inputs, *layer.given.parameters],
         decay=[_text(d) for d in token.decay],
         still=all(d == 0 for d in token.decay),
         turn=_text(token.turn),

@@ -12,8 +12,9 @@ from metrigen.ir.constraints import walls_of
 from metrigen.ir.nodes import Array, Cayley
 from metrigen.layers.docs import docstring, field_docs
 from metrigen.layers.joint import joint
-from metrigen.layers.layer import PARTS, Layer
+from metrigen.layers.layer import Layer
 from metrigen.layers.operators import solve_programs
+from metrigen.layers.programs import PARTS
 from metrigen.spec.domain import Lattice
 from metrigen.spec.symbols import Param
 
@@ -31,18 +32,18 @@ _EQUATION_DOCS = (
 
 def elliptic(layer: Layer) -> tuple[Function, ...]:
     """The operators of the elliptic constraints, then the eigenvalues of those that waves diagonalise."""
-    programs = (*layer.constraints.values(), *layer.eigenvalues.values())
-    return tuple(print_function(program, layer.rank) for program in programs)
+    programs = (*layer.programs.constraints.values(), *layer.programs.eigenvalues.values())
+    return tuple(print_function(program, layer.shape.rank) for program in programs)
 
 
 def _elliptic_context(layer: Layer) -> dict[str, object]:
     """What the template of the solves reads: name -> (operator, eigenvalues or None, whether it is singular)."""
-    modes = {key: program.name for key, program in layer.eigenvalues.items()}
-    walls = walls_of(layer.constraints)
+    modes = {key: program.name for key, program in layer.programs.eigenvalues.items()}
+    walls = walls_of(layer.programs.constraints)
     return {
-        "constraints": {p.name: (modes.get(key), key[1]) for key, p in layer.constraints.items()},
+        "constraints": {p.name: (modes.get(key), key[1]) for key, p in layer.programs.constraints.items()},
         "by_waves": bool(modes),
-        "by_iteration": len(modes) < len(layer.constraints),
+        "by_iteration": len(modes) < len(layer.programs.constraints),
         "walls": walls.value if walls else "",
     }
 
@@ -51,33 +52,33 @@ def implicit(layer: Layer) -> Mapping[str, tuple[Function, ...]]:
     """The functions of every nonlinear equation, by its name."""
     return {
         name: tuple(
-            print_function(program, layer.rank, f"{name}_{part}", layer.constraints)
-            for part, program in zip(PARTS, layer.solved[equation], strict=True)
+            print_function(program, layer.shape.rank, f"{name}_{part}", layer.programs.constraints)
+            for part, program in zip(PARTS, layer.programs.solved[equation], strict=True)
         )
-        for equation, name in layer.equations.items()
+        for equation, name in layer.programs.equations.items()
     }
 
 
 def functions(layer: Layer) -> tuple[Function, ...]:
     """The programs, the prologue first."""
     printed = [
-        print_function(program, layer.rank, name, layer.constraints, layer.equations)
+        print_function(program, layer.shape.rank, name, layer.programs.constraints, layer.programs.equations)
         for name, program in layer.programs.items()
     ]
     prologue = layer.lowered.prologue
-    return (*((print_function(prologue, layer.rank),) if prologue.body else ()), *printed)
+    return (*((print_function(prologue, layer.shape.rank),) if prologue.body else ()), *printed)
 
 
 def reference_text(layer: Layer, head: str) -> str:
-    evolution = layer.evolution
-    domain: Lattice = layer.spec.system.lattice
+    evolution = layer.lowered.evolution
+    domain: Lattice = layer.source.spec.system.lattice
     found, own, solved = joint(layer), functions(layer), implicit(layer)
     called = _called((*own, *(f for parts in solved.values() for f in parts)))
     return render(
         "reference.py.j2",
         header=head.rstrip("\n"),
-        title=layer.class_name,
-        rank=layer.rank,
+        title=layer.source.class_name,
+        rank=layer.shape.rank,
         boundary=domain.boundary,
         periodic=domain.boundary == "periodic",
         cayley=_uses_cayley(layer),
@@ -85,26 +86,26 @@ def reference_text(layer: Layer, head: str) -> str:
         stumpff="stumpff" in called,
         secants=bool(called & {"_ratio", "_artanhc"}),
         called=called,
-        learned=bool(layer.learned),
+        learned=bool(layer.programs.learned),
         functions=own,
         elliptic=elliptic(layer),
         **_elliptic_context(layer),
         implicit=solved,
         minimum=isinstance(evolution, NonlinearSteady),
         planes=isinstance(evolution, NonlinearSteady) and not evolution.equation.coupled,
-        equations={layer.equations[e]: e for e in layer.equations},
+        equations={layer.programs.equations[e]: e for e in layer.programs.equations},
         docs={name: docstring(doc) for name, doc in field_docs(layer.lowered).items()}
-        | {p.name: _OPERATOR_DOC for p in layer.constraints.values()}
-        | {p.name: _MODES_DOC for p in layer.eigenvalues.values()}
+        | {p.name: _OPERATOR_DOC for p in layer.programs.constraints.values()}
+        | {p.name: _MODES_DOC for p in layer.programs.eigenvalues.values()}
         | {f.name: doc for parts in solved.values() for f, doc in zip(parts, _EQUATION_DOCS, strict=True)},
-        stepping=layer.stepping,
+        stepping=layer.shape.stepping,
         driven=driven_places(layer),
         noise=noise_places(layer),
         joint=found is not None,
         **(found.context() if found else {}),
         stencil=isinstance(evolution, StencilSteady),
         monotone=isinstance(evolution, LinearSteady) and evolution.monotone,
-        flat=_flatten(layer.rank, _by_plane(layer)),
+        flat=_flatten(layer.shape.rank, _by_plane(layer)),
         solve_programs=solve_programs(layer),
     )
 
@@ -121,12 +122,13 @@ def noise_places(layer: Layer) -> tuple[int, ...]:
 
 def _fixed(layer: Layer) -> list[Array]:
     """What a step reads beside the state."""
-    return [a for a in layer.programs["step"].inputs if a.name not in layer.fields] if layer.stepping else []
+    step = layer.programs.get("step")
+    return [] if step is None else [a for a in step.inputs if a.name not in layer.lowered.fields]
 
 
 def _by_plane(layer: Layer) -> bool:
     """Whether the vectors of a solve are planes, not samples."""
-    evolution = layer.evolution
+    evolution = layer.lowered.evolution
     separate = isinstance(evolution, NonlinearSteady) and not evolution.equation.coupled
     return separate or bool(elliptic(layer)) or isinstance(evolution, StencilSteady)
 
@@ -143,7 +145,7 @@ def _uses_cayley(layer: Layer) -> bool:
 
 def _cayley_block(layer: Layer) -> int | None:
     """Channels in the blocks of every matrix that turns into a rotation; None where one couples all channels."""
-    turned = [layer.parameters[s.matrix] for s in layer.lowered.prologue if isinstance(s, Cayley)]
+    turned = [layer.given.parameters[s.matrix] for s in layer.lowered.prologue if isinstance(s, Cayley)]
     blocks = {s.block if isinstance(s, Param) else None for s in turned}
     return blocks.pop() if len(blocks) == 1 else None
 

@@ -11,7 +11,6 @@ from metrigen.backends.triton.edges import edge_traffic
 from metrigen.backends.triton.kernels import kernels_text
 from metrigen.backends.triton.scan_kernels import sequence_kernels_text
 from metrigen.backends.triton.sequential import fits
-from metrigen.emit.header import header
 from metrigen.emit.layout import layout
 from metrigen.emit.plain_names import plain_python
 from metrigen.ir.functions.write import with_functions
@@ -39,23 +38,22 @@ class Triton(Backend):
     needs: ClassVar[str] = "triton"
 
     def why_not(self, operator: Operator) -> str:
-        if self.layer.remembers:
+        if self.layer.shape.remembers:
             return _MEMORY
-        if self.layer.on_tokens:
-            scan = self.layer.scan
+        if self.layer.shape.on_tokens:
+            scan = self.layer.lowered.scan
             return "" if not scan.rotations or fits(scan.blocks) else _WALK
-        if self.layer.on_edges:
+        if self.layer.shape.on_edges:
             return edge_traffic(self.layer, operator)
         return self.layer.obstacle
 
     def about(self, operator: Operator) -> str:
-        turned = self.layer.on_tokens and self.layer.scan.rotations
+        turned = self.layer.shape.on_tokens and self.layer.lowered.scan.rotations
         return _ON_CHIP if turned and operator.kind == "scan" else ""
 
     def files(self, head: str) -> Mapping[str, str]:
-        brief = header(self.layer.spec, (), None)
-        if self.layer.on_tokens:
-            text = sequence_kernels_text(self.layer, brief)
+        if self.layer.shape.on_tokens:
+            text = sequence_kernels_text(self.layer, self.brief)
         else:
-            text = kernels_text(self.layer, brief)
+            text = kernels_text(self.layer, self.brief)
         return {"kernels.py": layout(plain_python(with_functions(text, self.name)))}

@@ -43,15 +43,15 @@ def kernels_text(layer: Layer, head: str) -> str:
     return render(
         "kernels.py.j2",
         header=head.rstrip("\n"),
-        title=layer.class_name,
-        name=layer.name,
+        title=layer.source.class_name,
+        name=layer.source.name,
         about=_PER_MAP.format(more=_ON_CHIP["evolve" if evolution else "solve"] if evolution or solve else "").replace(
             " \n", "\n"
         ),
-        rank=layer.rank,
+        rank=layer.shape.rank,
         kernels=_map_kernels(layer),
         drivers=[driver for _, driver in _kernels(layer)],
-        stepping=layer.stepping,
+        stepping=layer.shape.stepping,
         solve_programs=solve_programs(layer),
         on_chip=bool(evolution or solve),
         table=launch_table(),
@@ -76,13 +76,13 @@ def _on_chip(layer: Layer, evolution: Evolution | None, solve: Solve | None) -> 
         "block": _block(layer) if evolution else None,
         "outer": outer,
         "step_names": [a.name for a in layer.programs["step"].inputs] if evolution else [],
-        "cotangent_names": [f"{f}__out_bar" for f in layer.fields],
+        "cotangent_names": [f"{f}__out_bar" for f in layer.lowered.fields],
     }
 
 
 def _kernels(layer: Layer) -> tuple[tuple[tuple[Kernel, ...], Driver], ...]:
     return tuple(
-        print_kernels(program, layer.rank, name, tuple(map(bar, layer.lowered.on_request)))
+        print_kernels(program, layer.shape.rank, name, tuple(map(bar, layer.lowered.on_request)))
         for name, program in layer.programs.items()
         if name in _KERNEL_PROGRAMS
     )
@@ -95,16 +95,16 @@ def launch_table() -> dict[str, int]:
 
 
 def _neighbours(layer: Layer) -> Any:
-    names = ("step", "step_adjoint") if layer.stepping else ("weights", "apply", "gather", "diagonal")
-    programs = [layer.programs[name] for name in names if name in layer.optimised]
-    return neighbours_of(programs, layer.rank, layer.lowered.readout.periodic)
+    names = ("step", "step_adjoint") if layer.shape.stepping else ("weights", "apply", "gather", "diagonal")
+    programs = [layer.programs[name] for name in names if name in layer.programs]
+    return neighbours_of(programs, layer.shape.rank, layer.lowered.readout.periodic)
 
 
 def _evolution(layer: Layer) -> Evolution | None:
-    if not layer.stepping:
+    if not layer.shape.stepping:
         return None
     step, adjoint = (layer.programs[name] for name in ("step", "step_adjoint"))
-    found = print_evolution(step, adjoint, layer.fields, _neighbours(layer), layer.lowered.on_request)
+    found = print_evolution(step, adjoint, layer.lowered.fields, _neighbours(layer), layer.lowered.on_request)
     docs = field_docs(layer.lowered)
     first, *motion = docs["step"]
     return replace(
@@ -116,7 +116,7 @@ def _evolution(layer: Layer) -> Evolution | None:
 
 
 def _solve(layer: Layer) -> Solve | None:
-    programs, steady = layer.programs, layer.evolution
+    programs, steady = layer.programs, layer.lowered.evolution
     if not isinstance(steady, StencilSteady) or not solvable(programs):
         return None
     return print_solve(programs, steady.unknown, _neighbours(layer), steady.monotone)
@@ -140,7 +140,7 @@ def _block(layer: Layer) -> int | None:
         if isinstance(statement, Total):
             return None
         if isinstance(statement, Mix):
-            param = layer.parameters.get(turned.get(statement.matrix, statement.matrix))
+            param = layer.given.parameters.get(turned.get(statement.matrix, statement.matrix))
             if not isinstance(param, Param) or param.block is None:
                 return None
             blocks.append(param.block)

@@ -8,21 +8,22 @@ from typing import Any
 from metrigen.backends.triton.scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Pointwise, loops, print_pointwise
 from metrigen.backends.triton.sequential_kernels import block, load_numbers, sequential_text
 from metrigen.emit.render import render
+from metrigen.integrators.scan import Scan
 from metrigen.layers.docs import docstring, token_docs
 from metrigen.layers.layer import Layer
 
 
 def sequence_kernels_text(layer: Layer, header: str) -> str:
     """The text of ``kernels.py``."""
-    scan = layer.scan
-    read, readouts = layer.scan.reads(scan.readout), (scan.readout, scan.readout_adjoint)
-    moving, parts = sequential_text(layer) if scan.rotations else _chunked(layer)
+    scan = layer.lowered.scan
+    read, readouts = scan.reads(scan.readout), (scan.readout, scan.readout_adjoint)
+    moving, parts = sequential_text(scan) if scan.rotations else _chunked(scan)
     pointwise = [*moving, *(print_pointwise(p) for p in readouts)]
     text = "\n".join(line for f in pointwise for line in f.lines)
     return render(
         "sequence_kernels.py.j2",
         header=header.rstrip("\n"),
-        title=layer.class_name,
+        title=layer.source.class_name,
         docs={name: docstring(doc) for name, doc in token_docs(layer).items()},
         coupled=bool(scan.rotations),
         stumpff="_damped_stumpff(" in text,
@@ -31,15 +32,14 @@ def sequence_kernels_text(layer: Layer, header: str) -> str:
         **parts,
         **_pointers(scan.fields, scan.tokens, scan.coefficients, read),
         load_read=block(load_numbers(read)),
-        **_reading(layer),
+        **_reading(scan),
     )
 
 
-def _chunked(layer: Layer) -> tuple[list[Pointwise], dict[str, Any]]:
+def _chunked(scan: Scan) -> tuple[list[Pointwise], dict[str, Any]]:
     """The pointwise parts of a token, and what the template of the chunks reads."""
-    scan = layer.scan
     fields, tokens, fixed = scan.fields, scan.tokens, scan.coefficients
-    moves, step = layer.scan.reads(scan.propagator), layer.scan.reads(scan.step)
+    moves, step = scan.reads(scan.propagator), scan.reads(scan.step)
     n = len(fields)
     return [print_pointwise(p) for p in (scan.propagator, scan.step, scan.step_adjoint)], {
         "at_once": TOKENS_AT_ONCE,
@@ -121,10 +121,9 @@ def _chunks(fields: Sequence[str]) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _reading(layer: Layer) -> dict[str, str]:
+def _reading(scan: Scan) -> dict[str, str]:
     """The lines of the readout and of its adjoint."""
-    scan = layer.scan
-    fields, read, names = scan.fields, layer.scan.reads(scan.readout), scan.components
+    fields, read, names = scan.fields, scan.reads(scan.readout), scan.components
     r = len(names)
     pair = []
     for u in fields:

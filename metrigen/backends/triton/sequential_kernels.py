@@ -9,15 +9,14 @@ from typing import Any
 from metrigen.backends.sequential import sequential_scan
 from metrigen.backends.triton.scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Pointwise, print_pointwise
 from metrigen.backends.triton.sequential import Names, power_of_two, sequential_loops, unit
-from metrigen.layers.layer import Layer
+from metrigen.integrators.scan import Scan
 
 
-def sequential_text(layer: Layer) -> tuple[list[Pointwise], dict[str, Any]]:
+def sequential_text(scan: Scan) -> tuple[list[Pointwise], dict[str, Any]]:
     """The pointwise parts of a token, and what the template reads."""
-    scan = layer.scan
     step, adjoint = sequential_scan(scan.step), sequential_scan(scan.step_adjoint)
-    numbers = tuple(n for n in layer.scan.reads(scan.step) if n not in scan.rotations)
-    names = Names(scan.fields, scan.tokens, numbers, layer.scan.block_of)
+    numbers = tuple(n for n in scan.reads(scan.step) if n not in scan.rotations)
+    names = Names(scan.fields, scan.tokens, numbers, scan.block_of)
     flowed = scan.step_adjoint.outputs[: len(scan.fields) + len(scan.tokens) + len(numbers)]
     parts = [print_pointwise(p) for sequential in (step, adjoint) for p in (sequential.head, sequential.tail)]
     return parts, {
@@ -28,7 +27,7 @@ def sequential_text(layer: Layer) -> tuple[list[Pointwise], dict[str, Any]]:
         "at_once": TOKENS_AT_ONCE,
         "backward_at_once": BACKWARD_AT_ONCE,
         "load_step": block(load_numbers(numbers)),
-        "load_tables": block(_tables(layer.scan.block_of)),
+        "load_tables": block(_tables(scan.block_of)),
         "load_start": block(
             f"{u}__x = tl.load({u}__start_ptr + sample__ * C__ + channel__, mask=ok__, other=0.0).to(ACC)"
             for u in scan.fields
@@ -36,9 +35,9 @@ def sequential_text(layer: Layer) -> tuple[list[Pointwise], dict[str, Any]]:
         "zero_start": block(f"{u}__x = tl.zeros([BLOCK], ACC)" for u in scan.fields),
         "zero_sums": block([
             *(f"{n}__sum = tl.zeros([BLOCK], ACC)" for n in numbers),
-            *(f"{r}__sum = tl.zeros([{power_of_two(size)}, BLOCK], ACC)" for r, size in layer.scan.block_of.items()),
+            *(f"{r}__sum = tl.zeros([{power_of_two(size)}, BLOCK], ACC)" for r, size in scan.block_of.items()),
         ]),
-        "store_sums": block(_sums(layer, numbers)),
+        "store_sums": block(_sums(scan, numbers)),
     }  # fmt: skip
 
 
@@ -68,16 +67,16 @@ def _tables(blocks: Mapping[str, int]) -> list[str]:
     return lines
 
 
-def _sums(layer: Layer, numbers: tuple[str, ...]) -> list[str]:
+def _sums(scan: Scan, numbers: tuple[str, ...]) -> list[str]:
     """What a program leaves behind: the cotangents of the start, and its share of those of the coefficients."""
     at = "sample__ * C__ + channel__"
     lines = []
-    for n in layer.scan.channelwise:
+    for n in scan.channelwise:
         value = f"{n}__sum" if n in numbers else "tl.zeros([BLOCK], ACC)"
         lines.append(f"tl.store({n}__sum_ptr + {at}, {value}, mask=ok__)")
-    for r, size in layer.scan.block_of.items():
+    for r, size in scan.block_of.items():
         place = f"(sample__ * {size} + row{size}__) * C__ + channel__[None, :]"
         lines.append(f"tl.store({r}__sum_ptr + {place}, {r}__sum, mask=in{size}__)")
-    for u in layer.scan.fields:
+    for u in scan.fields:
         lines.append(f"tl.store({u}__begin_ptr + {at}, {u}__x.to({u}_ptr.dtype.element_ty), mask=ok__)")
     return lines
