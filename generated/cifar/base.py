@@ -35,6 +35,10 @@ class NotConverged(RuntimeWarning):
     """A solve gave up; the ``status`` of the state says which samples."""
 
 
+class Unready(RuntimeError):
+    """Kernels that take the samples of a call at once cannot be had: what called them takes one after the other."""
+
+
 class BaseLayer(Surface):
     """A module whose settings are part of its checkpoints.
 

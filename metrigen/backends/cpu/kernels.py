@@ -42,6 +42,7 @@ class CpuKernels:
     minimum whether it is a nonlinear steady state that is solved for
     reads   whether states are read right after the steps that lead to them
     on_request  what of the steps is summed where a call asks for it
+    of_samples  coefficients of the steps that every sample may have its own of
     unknown  of a solve; separable: its operator is a stencil per channel; operator: names that the operator takes
     """
 
@@ -68,6 +69,7 @@ class CpuKernels:
     units: bool = False
     minimum: bool = False
     on_request: tuple[str, ...] = ()
+    of_samples: tuple[str, ...] = ()
     kept: int = field(default=0, repr=False)
     solves: int = field(default=0, repr=False)
     walls: Walls | None = field(default=None, repr=False)
@@ -100,6 +102,7 @@ class CpuKernels:
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
             driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request, reads=self.reads,
+            of_samples=self.of_samples,
             units=self.units, minimum=self.minimum,
             windows=len(self.halo) == 2 and not any(a.driven for a in self.fixed) and self.walls is None,
             bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
@@ -131,6 +134,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         return None
     if any(learned_in(program) for program in _all_programs(lowered)) or why_no_solve(lowered):
         return None
+    own = lowered.evolution.of_samples if isinstance(lowered.evolution, TimeStep) and lowered.dynamics.origin else ()
     lowered = _renamed(lowered) if lowered.dynamics.origin else _at_a_point(_renamed(lowered))
     evolution = lowered.evolution
     body = evolution.body if isinstance(evolution, TimeStep) else _NOTHING
@@ -181,6 +185,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         units=_has_units(programs),
         minimum=minimum,
         on_request=lowered.on_request,
+        of_samples=() if solving else own,
         kept=kept_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in body),
         walls=walls_of_all(programs),
@@ -267,6 +272,7 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
         site_driven=_flags(moving.group.site_driven),
         noise=_flags([a.noise for a in moving.group.fixed]) if any(a.noise for a in moving.group.fixed) else [],
         site_noise=_flags([a.noise for a in moving.group.fixed if a.kind is Kind.SITE]),
+        apart=bool(lowered.step.of_samples),
     )  # fmt: skip
 
 
@@ -281,7 +287,7 @@ _TAKEN = frozenset(
     "R V G W LANES REST FULL RANK HALO SIDE LEFT STRIDE TILE PERIODIC No Yes Unaligned Lattice Given Sums at c j "
     "row last given work sums load store broadcast masked horizontal_sum columns load_dense store_dense mix "
     "mix_transposed multiply fill add outer_product workspace arrays sample first std solver site_sum frames layout "
-    "whole solve_by_waves leading".split()
+    "whole solve_by_waves leading strides".split()
 )
 
 
@@ -310,7 +316,8 @@ def _renamed(lowered: Lowered) -> Lowered:
 
     evolution = lowered.evolution
     if isinstance(evolution, TimeStep):
-        evolution = replace(evolution, body=program(evolution.body), adjoint=program(evolution.adjoint))
+        parts = {n: program(getattr(evolution, n)) for n in ("prologue", "body", "adjoint")}
+        evolution = replace(evolution, **parts)
     elif isinstance(evolution, LinearSteady):
         evolution = _renamed_solve(evolution, names.get(evolution.unknown, evolution.unknown), program)
     elif isinstance(evolution, NonlinearSteady):
