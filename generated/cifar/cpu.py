@@ -347,6 +347,7 @@ class _Unit:
         self.library = None
         if steps and like.numel() and wanted():
             self.library = library(like.dtype, like.shape[-1] if RANK else 1, self.group, entry, varied)
+        self.own = own  # whether samples have coefficients of their own
         if own and self.library is None:
             raise Unready
 
@@ -375,16 +376,26 @@ class _Unit:
             )
             raise _refused(self.entry, missing, threads, what)
 
+    def strides(self, fixed: Tensors) -> Strides:
+        """How far each array is from that of the sample before, 0 where samples share it; None where they share all."""
+        if not self.own:
+            return None
+        found = [0] * len(fixed)
+        for i, _ in _own(fixed):
+            found[i] = fixed[i][0].numel()
+        return (ctypes.c_long * len(found))(*found)
+
     def new_sums(self, kinds: Kinds) -> Tensor:
         """Room for what the units sum: G numbers a coefficient, G*G a channel matrix."""
         g = self.group
         return torch.zeros(self.units, sum(g * g if kind == "matrix" else g for _, kind in kinds), dtype=torch.float64)
 
-    def added(self, sums: Tensor, kinds: Kinds, own: frozenset[str] = frozenset()) -> dict[str, Tensor]:
-        """The sums of all units, in a fixed order, in the shape of each coefficient; of ``own`` one for every
-        sample."""
+    def added(self, sums: Tensor, kinds: Kinds, fixed: Tensors = ()) -> dict[str, Tensor]:
+        """The sums of all units, in a fixed order, in the shape of each coefficient: of those of samples as ``fixed``
+        has them."""
         g, dtype = self.group, self.like.dtype
         widths = [g * g if kind == "matrix" else g for _, kind in kinds]
+        own = {FIXED[i][0] for i, _ in _own(fixed)} if self.own else set[str]()
         apart = sums.unflatten(0, (self.samples, -1))
         parts = zip(kinds, apart.sum(0).split(widths, 1), apart.split(widths, 2))
         return {n: self._shaped(each if n in own else blocks, kind, dtype) for (n, kind), blocks, each in parts}
@@ -414,43 +425,29 @@ SUMS: Kinds = (
     ("decay", "channel"),
     ("rotation", "matrix"),
 )
-# Coefficients of which every sample may have its own, along a first axis: their places, and their axes without it.
-OF_SAMPLES = ("dt", "decay", "rotation")
-_AXES = {"scalar": 0, "channel": 1, "matrix": 2}
-_OWN = tuple([(i, _AXES.get(kind, 3)) for i, (n, kind) in enumerate(FIXED) if n in OF_SAMPLES])
+# Coefficients of which every sample may have its own, along a first axis -> their places, and their axes without it.
+OF_SAMPLES = {"dt": (2, 0), "decay": (4, 1), "rotation": (5, 2)}
 
 
 def own(fixed: Tensors) -> bool:
     """Whether samples have coefficients of their own."""
-    return any([fixed[i].dim() > axes for i, axes in _OWN])
+    return fixed[2].dim() > 0 or fixed[4].dim() > 1 or fixed[5].dim() > 2
 
 
-def owned(fixed: Tensors) -> frozenset[str]:
-    """The names of those coefficients."""
-    return frozenset([FIXED[i][0] for i, axes in _OWN if fixed[i].dim() > axes])
-
-
-def strides(fixed: Tensors) -> Strides:
-    """How far each array is from that of the sample before, 0 where samples share it; None where they share all."""
-    if not own(fixed):
-        return None
-    found = [0] * len(fixed)
-    for i, axes in _OWN:
-        if fixed[i].dim() > axes:
-            found[i] = fixed[i][0].numel()
-    return (ctypes.c_long * len(found))(*found)
+def _own(fixed: Tensors) -> list[tuple[int, int]]:
+    return [(i, axes) for i, axes in OF_SAMPLES.values() if fixed[i].dim() > axes]
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     """``reference.evolve``, all steps of a plane before the next one."""
-    if steps and not own(fixed) and (size := _window(state[0])) is not None:
+    if steps and (size := _window(state[0])) is not None and not own(fixed):
         return _evolve_windows(state, fixed, steps, size)
     unit = _Unit("evolve", state[0], steps, own=own(fixed))
     if unit.library is None:
         return unshared(reference.evolve(state, fixed, steps), (*state, *fixed))
     given = _dense(*state, *fixed)
     out = tuple([_new(x) for x in state])
-    unit.run((*given, *out), steps, None, strides(fixed))
+    unit.run((*given, *out), steps, None, unit.strides(fixed))
     return out
 
 
@@ -460,7 +457,7 @@ def rollout(state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
     if unit.library is None:
         return rolled(evolve, state, fixed, steps, every)
     out = tuple([_new(x, (steps // every, *x.shape)) for x in state])
-    unit.run((*_dense(*state, *fixed), *out), steps, None, every, strides(fixed))
+    unit.run((*_dense(*state, *fixed), *out), steps, None, every, unit.strides(fixed))
     return out
 
 
@@ -506,8 +503,8 @@ def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: i
     flowed = tuple(_new(x) for x in state)
     fields = {n: x.new_zeros(x.shape) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     sums = unit.new_sums(SUMS)
-    unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, strides(fixed))
-    found = fields | unit.added(sums, SUMS, owned(fixed))
+    unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, unit.strides(fixed))
+    found = fields | unit.added(sums, SUMS, fixed)
     return (*flowed, *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)))
 
 
@@ -526,8 +523,8 @@ def rollout_adjoint(
     flowed = tuple(_new(x) for x in state)
     fields = {n: x.new_zeros(x.shape) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     sums = unit.new_sums(SUMS)
-    unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, every, apart, strides(fixed))
-    found = fields | unit.added(sums, SUMS, owned(fixed))
+    unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, every, apart, unit.strides(fixed))
+    found = fields | unit.added(sums, SUMS, fixed)
     return (*flowed, *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)))
 
 
@@ -595,7 +592,7 @@ def _readings(like: Tensor, count: int) -> Tensor:
 
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
     """The readout after ``steps`` steps, then the state: each unit is read while its fields are in cache."""
-    unit = _Unit("evolve_readout", state[0], steps if own(fixed) or _window(state[0]) is None else 0, own=own(fixed))
+    unit = _Unit("evolve_readout", state[0], steps if _window(state[0]) is None or own(fixed) else 0, own=own(fixed))
     if unit.library is None:
         found = reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
         return unshared(found, (*state, *fixed, *others))
@@ -618,7 +615,7 @@ def _reading(unit: _Unit, state: Tensors, fixed: Tensors, others: Tensors, steps
     state, others = _dense(*state), _dense(*others)
     given = _dense(*fixed)
     out, found = [_new(x) for x in state], _readings(state[0], steps // every)
-    unit.run((*state, *given, *_read(reference.OTHERS, others), found, *out), steps, None, every, strides(fixed))
+    unit.run((*state, *given, *_read(reference.OTHERS, others), found, *out), steps, None, every, unit.strides(fixed))
     return (found, *out)
 
 
@@ -668,8 +665,8 @@ def rollout_readout_adjoint(
         *read.values(),
     )
     sums, read_sums = unit.new_sums(SUMS), unit.new_sums(READOUT_SUMS)
-    unit.run(arrays, steps, sums, read_sums, every, apart, strides(fixed))
-    found, other = fields | unit.added(sums, SUMS, owned(fixed)), read | unit.added(read_sums, READOUT_SUMS)
+    unit.run(arrays, steps, sums, read_sums, every, apart, unit.strides(fixed))
+    found, other = fields | unit.added(sums, SUMS, fixed), read | unit.added(read_sums, READOUT_SUMS)
     bars = (
         *flowed,
         *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)),

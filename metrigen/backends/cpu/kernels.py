@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
@@ -102,11 +102,20 @@ class CpuKernels:
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
             driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request, reads=self.reads,
-            of_samples=self.of_samples,
+            of_samples=_places(self.fixed, self.of_samples),
             units=self.units, minimum=self.minimum,
             windows=len(self.halo) == 2 and not any(a.driven for a in self.fixed) and self.walls is None,
             bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
+
+
+_AXES = {Kind.SCALAR: 0, Kind.CHANNEL: 1, Kind.MATRIX: 2, Kind.UNITS: 3}
+
+
+def _places(arrays: Sequence[Array], wanted: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Those that are wanted by name, each with its place and the axes that it has where samples share it."""
+    named = [(_spec_name(a.name), (i, _AXES.get(a.kind, -1))) for i, a in enumerate(arrays)]
+    return {name: place for name, place in named if name in wanted}
 
 
 def _kinds(arrays: Sequence[Array]) -> str:
