@@ -24,7 +24,7 @@ from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.pipeline import AT_A_POINT, apply
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
-from metrigen.programs import Lowered, TimeStep
+from metrigen.programs import Evolution, Lowered, TimeStep
 from metrigen.spec.symbols import Param
 
 
@@ -143,7 +143,6 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         return None
     if any(learned_in(program) for program in _all_programs(lowered)) or why_no_solve(lowered):
         return None
-    own = lowered.evolution.of_samples if isinstance(lowered.evolution, TimeStep) and lowered.dynamics.origin else ()
     lowered = _renamed(lowered) if lowered.dynamics.origin else _at_a_point(_renamed(lowered))
     evolution = lowered.evolution
     body = evolution.body if isinstance(evolution, TimeStep) else _NOTHING
@@ -162,7 +161,6 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
     if reading is None or moving is None:
         return None
     programs, minimum = _all_programs(lowered), isinstance(evolution, NonlinearSteady)
-    of_channels = isinstance(evolution, NonlinearSteady) and evolution.equation.coupled
     atoms = [a for p in programs for s in p.body if isinstance(s, Map) for e in s.expressions
              for a in e.atoms(Leaf, Inside)]  # fmt: skip
     rank = len(lowered.dynamics.origin)
@@ -176,7 +174,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         periodic=lowered.dynamics.lowering.periodic,
         indicators=any(isinstance(a, Inside) for a in atoms),
         coupled=_is_coupled(programs),
-        block=None if of_channels else _block(derivation, programs),
+        block=_block(derivation, programs, evolution),
         stepping=stepping,
         unknown=_spec_name(steady.unknown),
         separable=isinstance(steady, StencilSteady),
@@ -194,7 +192,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered) -> CpuKernels | None:
         units=_has_units(programs),
         minimum=minimum,
         on_request=lowered.on_request,
-        of_samples=() if solving else own,
+        of_samples=() if points or solving else _of_samples(lowered),
         kept=kept_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in body),
         walls=walls_of_all(programs),
@@ -290,6 +288,12 @@ def _flags(values: Sequence[bool]) -> list[str]:
     return [str(value).lower() for value in values]
 
 
+def _of_samples(lowered: Lowered) -> tuple[str, ...]:
+    """What of the steps every sample may have its own of, by the names of the spec."""
+    evolution = lowered.evolution
+    return tuple(map(_spec_name, evolution.of_samples)) if isinstance(evolution, TimeStep) else ()
+
+
 _OF_SPEC = "__of_spec"
 # Names that the C++ around a routine uses itself.
 _TAKEN = frozenset(
@@ -325,8 +329,8 @@ def _renamed(lowered: Lowered) -> Lowered:
 
     evolution = lowered.evolution
     if isinstance(evolution, TimeStep):
-        parts = {n: program(getattr(evolution, n)) for n in ("prologue", "body", "adjoint")}
-        evolution = replace(evolution, **parts)
+        early, body, adjoint = map(program, (evolution.prologue, evolution.body, evolution.adjoint))
+        evolution = replace(evolution, prologue=early, body=body, adjoint=adjoint)
     elif isinstance(evolution, LinearSteady):
         evolution = _renamed_solve(evolution, names.get(evolution.unknown, evolution.unknown), program)
     elif isinstance(evolution, NonlinearSteady):
@@ -363,7 +367,9 @@ def _sums_channels(statement: Statement) -> bool:
     return isinstance(statement, SiteSum) and statement.channels
 
 
-def _block(derivation: Derivation, programs: Sequence[Program]) -> int | None:
+def _block(derivation: Derivation, programs: Sequence[Program], evolution: Evolution) -> int | None:
+    if isinstance(evolution, NonlinearSteady) and evolution.equation.coupled:
+        return None
     if not _is_coupled(programs):
         return 1
     if any(isinstance(s, Total) or _sums_channels(s) for p in programs for s in p.body):
