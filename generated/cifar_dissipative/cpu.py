@@ -399,7 +399,7 @@ class _Unit:
         has them."""
         g, dtype = self.group, self.like.dtype
         widths = [g * g if kind == "matrix" else g for _, kind in kinds]
-        own = {FIXED[i][0] for i, _ in _own(fixed)} if self.own else set[str]()
+        own = {FIXED[i][0] for i, _ in _own(fixed)} if self.own and fixed else set[str]()
         apart = sums.unflatten(0, (self.samples, -1))
         parts = zip(kinds, apart.sum(0).split(widths, 1), apart.split(widths, 2))
         return {n: self._shaped(each if n in own else blocks, kind, dtype) for (n, kind), blocks, each in parts}
