@@ -96,7 +96,9 @@ class Operators:
     def apart(self, x: Tensor) -> bool:
         """Whether kernels of the device of ``x`` take coefficients of which every sample has its own."""
         module = self.backends.get(self.device_of.get(x.device.type, ""))
-        return module is not None and hasattr(module, "OF_SAMPLES") and module.available() and not module.fell_back()
+        if module is None or not hasattr(module, "OF_SAMPLES") or not module.available():
+            return False
+        return torch.compiler.is_compiling() or not module.fell_back()
 
     def solver(self, x: Tensor) -> ModuleType | None:
         """The module whose Newton's method solves a nonlinear steady state on the device of ``x``."""

@@ -16,7 +16,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = Operators("maze_40fa7032", KINDS, 4, reference, BACKENDS)
+OPERATORS = Operators("maze_9db41a42", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("u", "kappa", "m2", "s"), 4)
 solve = OPERATORS.solve("u", ("kappa", "m2"), "Maze")

@@ -159,6 +159,9 @@ def test_compiled_and_twice(tmp_path: Path) -> None:
     torch.testing.assert_close(*(torch.autograd.grad(x, dt)[0] for x in once))
     compiled = torch.compile(lambda dt: loss(ours, dt), backend="aot_eager", fullgraph=True)
     torch.testing.assert_close(torch.autograd.grad(compiled(dt), dt)[0], once[0].detach())
+    each = torch.tensor([0.05, 0.08], dtype=torch.float64, requires_grad=True)
+    found, known = (torch.autograd.grad(run(each), each)[0] for run in (compiled, lambda dt: loss(truth, dt)))
+    torch.testing.assert_close(found, known)
 
 
 @pytest.mark.skipif(KERNELS == "triton", reason="samples with their own steps go one after the other")
