@@ -60,6 +60,14 @@ class TimeStep:
         """What every step reads a value of its own of, in the order in which it reads them."""
         return tuple(a.name for a in self.body.inputs if a.driven)
 
+    @property
+    def of_samples(self) -> tuple[str, ...]:
+        """Coefficients that every sample has its own of, where a time step of which a gradient is asked for differs by
+        sample; empty where some of them are fields."""
+        names = {*self.on_request, *(self.prologue.outputs if self.on_request else ())}
+        found = [a for a in self.body.inputs if a.name in names]
+        return tuple(a.name for a in found) if all(a.kind is not Kind.SITE for a in found) else ()
+
     def programs(self) -> dict[str, Program]:
         return {"step": self.body, "step_adjoint": self.adjoint}
 

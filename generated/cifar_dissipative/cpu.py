@@ -33,7 +33,7 @@ import torch
 from torch import Tensor
 
 from . import precompiled, reference
-from .base import unshared
+from .base import Unready, unshared
 from .stretches import rolled, rolled_adjoint, rolled_readout, rolled_readout_adjoint
 
 Tensors = tuple[Tensor, ...]
@@ -325,6 +325,7 @@ ON_REQUEST = ("dt",)  # cotangents that an adjoint of steps makes where it is to
 
 
 Kinds = tuple[tuple[str, str], ...]  # names of arrays, each with its kind
+Strides = ctypes.Array[ctypes.c_long] | None
 FEW_KEPT = True  # the way back of many steps keeps few states
 
 
@@ -342,7 +343,7 @@ class _Unit:
     kernels, compiled where it is asked for the first time; None where there are none, or no ``steps`` are to be
     taken."""
 
-    def __init__(self, entry: str, like: Tensor, steps: int = 1, varied: bool = False) -> None:
+    def __init__(self, entry: str, like: Tensor, steps: int = 1, varied: bool = False, own: bool = False) -> None:
         self.entry, self.like = entry, like
         self.samples, self.channels = like.shape[:2]
         self.group = _group(self.channels)
@@ -350,11 +351,15 @@ class _Unit:
         self.library = None
         if steps and like.numel() and wanted():
             self.library = library(like.dtype, like.shape[-1] if RANK else 1, self.group, entry, varied)
+        self.own = own  # whether samples have coefficients of their own
+        if own and self.library is None:
+            raise Unready
 
     def run(
-        self, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
+        self, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor | Strides
     ) -> None:
-        """Call the entry on whole tensors; ``options`` are passed on: tensors, int as long, float as double."""
+        """Call the entry on whole tensors; ``options`` are passed on: tensors, int as long, float as double,
+        strides."""
         pointers = (ctypes.c_void_p * len(arrays))(*[x.data_ptr() for x in arrays])
         sizes = (ctypes.c_long * 3)(*self.like.shape[2:], *[1] * (3 - RANK))
         threads = torch.get_num_threads()
@@ -365,6 +370,8 @@ class _Unit:
         for x in options:
             if isinstance(x, Tensor):
                 arguments.append(ctypes.c_void_p(x.data_ptr()))
+            elif x is None or isinstance(x, ctypes.Array):
+                arguments.append(x)
             else:
                 arguments.append(ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x))
         if missing := _function(self.library, self.entry)(*arguments):
@@ -373,24 +380,37 @@ class _Unit:
             )
             raise _refused(self.entry, missing, threads, what)
 
+    def strides(self, fixed: Tensors) -> Strides:
+        """How far each array is from that of the sample before, 0 where samples share it; None where they share all."""
+        if not self.own:
+            return None
+        found = [0] * len(fixed)
+        for i, _ in _own(fixed):
+            found[i] = fixed[i][0].numel()
+        return (ctypes.c_long * len(found))(*found)
+
     def new_sums(self, kinds: Kinds) -> Tensor:
         """Room for what the units sum: G numbers a coefficient, G*G a channel matrix."""
         g = self.group
         return torch.zeros(self.units, sum(g * g if kind == "matrix" else g for _, kind in kinds), dtype=torch.float64)
 
-    def added(self, sums: Tensor, kinds: Kinds) -> dict[str, Tensor]:
-        """The sums of all units, in a fixed order, in the shape of each coefficient."""
+    def added(self, sums: Tensor, kinds: Kinds, fixed: Tensors = ()) -> dict[str, Tensor]:
+        """The sums of all units, in a fixed order, in the shape of each coefficient: of those of samples as ``fixed``
+        has them."""
         g, dtype = self.group, self.like.dtype
         widths = [g * g if kind == "matrix" else g for _, kind in kinds]
-        whole = sums.unflatten(0, (self.samples, -1)).sum(0)
-        found = {}
-        for (name, kind), blocks in zip(kinds, whole.split(widths, 1)):
-            if kind == "matrix":
-                turned = torch.diag_embed(blocks.reshape(-1, g, g).permute(1, 2, 0), dim1=0, dim2=2)
-                found[name] = turned.reshape(self.channels, self.channels).to(dtype)
-            else:
-                found[name] = (blocks.sum() if kind == "scalar" else blocks.reshape(-1)).to(dtype, copy=True)
-        return found
+        own = {FIXED[i][0] for i, _ in _own(fixed)} if self.own and fixed else set[str]()
+        apart = sums.unflatten(0, (self.samples, -1))
+        parts = zip(kinds, apart.sum(0).split(widths, 1), apart.split(widths, 2))
+        return {n: self._shaped(each if n in own else blocks, kind, dtype) for (n, kind), blocks, each in parts}
+
+    def _shaped(self, blocks: Tensor, kind: str, dtype: torch.dtype) -> Tensor:
+        """The numbers (..., units of a sample, those of a unit) of a coefficient in its shape (..., *shape)."""
+        g, lead = self.group, blocks.shape[:-2]
+        if kind == "matrix":
+            turned = torch.diag_embed(blocks.unflatten(-1, (g, g)).movedim(-3, -1), dim1=-4, dim2=-2)
+            return turned.reshape(*lead, self.channels, self.channels).to(dtype)
+        return (blocks.sum((-2, -1)) if kind == "scalar" else blocks.flatten(-2)).to(dtype, copy=True)
 
 
 FIXED: Kinds = (
@@ -409,28 +429,39 @@ SUMS: Kinds = (
     ("k", "channel"),
     ("m2", "channel"),
 )
+# Coefficients of which every sample may have its own, along a first axis -> their places, and their axes without it.
+OF_SAMPLES = {"dt": (2, 0)}
+
+
+def own(fixed: Tensors) -> bool:
+    """Whether samples have coefficients of their own."""
+    return fixed[2].dim() > 0
+
+
+def _own(fixed: Tensors) -> list[tuple[int, int]]:
+    return [(i, axes) for i, axes in OF_SAMPLES.values() if fixed[i].dim() > axes]
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     """``reference.evolve``, all steps of a plane before the next one."""
-    if steps and (size := _window(state[0])) is not None:
+    if steps and (size := _window(state[0])) is not None and not own(fixed):
         return _evolve_windows(state, fixed, steps, size)
-    unit = _Unit("evolve", state[0], steps)
+    unit = _Unit("evolve", state[0], steps, own=own(fixed))
     if unit.library is None:
         return unshared(reference.evolve(state, fixed, steps), (*state, *fixed))
     given = _dense(*state, *fixed)
     out = tuple([_new(x) for x in state])
-    unit.run((*given, *out), steps)
+    unit.run((*given, *out), steps, None, unit.strides(fixed))
     return out
 
 
 def rollout(state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
     """The states after steps every, 2 every, ..., of one plane after the other."""
-    unit = _Unit("rollout", state[0], steps)
+    unit = _Unit("rollout", state[0], steps, own=own(fixed))
     if unit.library is None:
         return rolled(evolve, state, fixed, steps, every)
     out = tuple([_new(x, (steps // every, *x.shape)) for x in state])
-    unit.run((*_dense(*state, *fixed), *out), steps, None, every)
+    unit.run((*_dense(*state, *fixed), *out), steps, None, every, unit.strides(fixed))
     return out
 
 
@@ -469,15 +500,15 @@ def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int,
 
 def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, varied: bool = True) -> Tensors:
     """``reference.evolve_adjoint``: forward with what is carried from step to step kept in cache, then back."""
-    unit = _Unit("evolve_adjoint", state[0], steps, varied)
+    unit = _Unit("evolve_adjoint", state[0], steps, varied, own(fixed))
     if unit.library is None:
         return unshared(reference.evolve_adjoint(cotangents, state, fixed, steps), (*cotangents, *state, *fixed))
     cotangents, state, fixed = _dense(*cotangents), _dense(*state), _dense(*fixed)
     flowed = tuple(_new(x) for x in state)
     fields = {n: x.new_zeros(x.shape) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     sums = unit.new_sums(SUMS)
-    unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums)
-    found = fields | unit.added(sums, SUMS)
+    unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, unit.strides(fixed))
+    found = fields | unit.added(sums, SUMS, fixed)
     return (*flowed, *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)))
 
 
@@ -486,7 +517,7 @@ def rollout_adjoint(
 ) -> Tensors:
     """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the way back meets
     them."""
-    unit = _Unit("rollout_adjoint", state[0], steps, varied)
+    unit = _Unit("rollout_adjoint", state[0], steps, varied, own(fixed))
     if unit.library is None:
         kept = rolled(reference.evolve, state, fixed, steps, every)
         early = rolled_adjoint(reference.evolve_adjoint, cotangents, kept, state, fixed, steps, every)
@@ -496,8 +527,8 @@ def rollout_adjoint(
     flowed = tuple(_new(x) for x in state)
     fields = {n: x.new_zeros(x.shape) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     sums = unit.new_sums(SUMS)
-    unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, every, apart)
-    found = fields | unit.added(sums, SUMS)
+    unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, every, apart, unit.strides(fixed))
+    found = fields | unit.added(sums, SUMS, fixed)
     return (*flowed, *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)))
 
 
@@ -565,7 +596,7 @@ def _readings(like: Tensor, count: int) -> Tensor:
 
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
     """The readout after ``steps`` steps, then the state: each unit is read while its fields are in cache."""
-    unit = _Unit("evolve_readout", state[0], steps if _window(state[0]) is None else 0)
+    unit = _Unit("evolve_readout", state[0], steps if _window(state[0]) is None or own(fixed) else 0, own=own(fixed))
     if unit.library is None:
         found = reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
         return unshared(found, (*state, *fixed, *others))
@@ -575,7 +606,7 @@ def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) 
 
 def rollout_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
     """The readouts after steps every, 2 every, ..., then the state: no state on the way is written."""
-    unit = _Unit("evolve_readout", state[0], steps)
+    unit = _Unit("evolve_readout", state[0], steps, own=own(fixed))
     if unit.library is not None:
         return _reading(unit, state, fixed, others, steps, every)
     if not steps or not state[0].numel():
@@ -588,7 +619,7 @@ def _reading(unit: _Unit, state: Tensors, fixed: Tensors, others: Tensors, steps
     state, others = _dense(*state), _dense(*others)
     given = _dense(*fixed)
     out, found = [_new(x) for x in state], _readings(state[0], steps // every)
-    unit.run((*state, *given, *_read(reference.OTHERS, others), found, *out), steps, None, every)
+    unit.run((*state, *given, *_read(reference.OTHERS, others), found, *out), steps, None, every, unit.strides(fixed))
     return (found, *out)
 
 
@@ -613,7 +644,7 @@ def rollout_readout_adjoint(
     varied: bool = True,
 ) -> Tensors:
     """The same of the readouts on the way: forward with what is carried from step to step kept in cache, then back."""
-    unit = _Unit("evolve_readout_adjoint", state[0], steps, varied)
+    unit = _Unit("evolve_readout_adjoint", state[0], steps, varied, own(fixed))
     if unit.library is None:
         early = _back_by_reference(grad, cotangents, state, fixed, others, steps, every)
         return unshared(early, (grad, *cotangents, *state, *fixed, *others))
@@ -638,8 +669,8 @@ def rollout_readout_adjoint(
         *read.values(),
     )
     sums, read_sums = unit.new_sums(SUMS), unit.new_sums(READOUT_SUMS)
-    unit.run(arrays, steps, sums, read_sums, every, apart)
-    found, other = fields | unit.added(sums, SUMS), read | unit.added(read_sums, READOUT_SUMS)
+    unit.run(arrays, steps, sums, read_sums, every, apart, unit.strides(fixed))
+    found, other = fields | unit.added(sums, SUMS, fixed), read | unit.added(read_sums, READOUT_SUMS)
     bars = (
         *flowed,
         *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)),

@@ -1276,10 +1276,19 @@ inline void run(const Lattice& at, const Given& given, const R* const* state, R*
     run(at, given, state, out, steps, steps, work, [](R**) {});
 }
 
+// What is fixed over the steps as a sample has it. ``strides``: how far each array of it is from that of the sample before,
+// nothing where samples share it; null where they share all.
+struct OfSample {
+    R* at[FIXED + 1];
+    OfSample(R* const* fixed, const long* strides, long sample) {
+        for (long i = 0; i < FIXED; ++i) at[i] = fixed[i] + (strides ? sample * strides[i] : 0);
+    }
+};
+
 #ifdef ENTRY_evolve
 // (samples, channels, *lattice) of: the state, what is fixed over the steps, the state after them (steps >= 1).
 extern "C" long evolve(
-    R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads
+    R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, const long* strides
 ) {
     const Lattice at(sizes);
     const long groups = channels / G;
@@ -1288,7 +1297,7 @@ extern "C" long evolve(
         share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G;
             const long from = (sample * channels + first) * at.dense;
-            const Given given(arrays + STATE, at, sample, first, channels);
+            const Given given(OfSample(arrays + STATE, strides, sample).at, at, sample, first, channels);
             const R* state[STATE];
             R* out[STATE];
             for (long i = 0; i < STATE; ++i) state[i] = arrays[i] + from, out[i] = arrays[STATE + FIXED + i] + from;
@@ -1301,7 +1310,8 @@ extern "C" long evolve(
 #ifdef ENTRY_rollout
 // The same, the states after every ``every`` steps one after the other: (steps / every, samples, channels, *lattice).
 extern "C" long rollout(
-    R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, long every
+    R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, long every, const
+        long* strides
 ) {
     const Lattice at(sizes);
     const long groups = channels / G, whole = samples * channels * at.dense;
@@ -1310,7 +1320,7 @@ extern "C" long rollout(
         share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G;
             const long from = (sample * channels + first) * at.dense;
-            const Given given(arrays + STATE, at, sample, first, channels);
+            const Given given(OfSample(arrays + STATE, strides, sample).at, at, sample, first, channels);
             const R* state[STATE];
             R* out[STATE];
             for (long i = 0; i < STATE; ++i) state[i] = arrays[i] + from, out[i] = arrays[STATE + FIXED + i] + from;
@@ -1511,7 +1521,8 @@ struct Tape {
 // Cotangents of the state after the steps, the state before them, what is fixed; then the cotangents of all those
 // fields (those of fixed fields zero where they come in) and, a unit after the other, the sums.
 extern "C" long evolve_adjoint(
-    R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, double* summed
+    R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, double* summed, const
+        long* strides
 ) {
     const Lattice at(sizes);
     const long groups = channels / G;
@@ -1521,7 +1532,7 @@ extern "C" long evolve_adjoint(
         share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G;
             const long from = (sample * channels + first) * at.dense;
-            const Given given(arrays + 2 * STATE, at, sample, first, channels);
+            const Given given(OfSample(arrays + 2 * STATE, strides, sample).at, at, sample, first, channels);
             const R *cotangents[STATE], *state[STATE];
             R* out[STATE + SITES];
             for (long i = 0; i < STATE; ++i) cotangents[i] = arrays[i] + from, state[i] = arrays[STATE + i] + from;
@@ -1539,7 +1550,7 @@ extern "C" long evolve_adjoint(
 extern "C" long rollout_adjoint(
     R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, double* summed, long
         every,
-    const long* apart
+    const long* apart, const long* strides
 ) {
     const Lattice at(sizes);
     const long groups = channels / G, planes = backward(steps, every), patch = round_up(G * at.dense, LANES);
@@ -1551,7 +1562,7 @@ extern "C" long rollout_adjoint(
         share.each(samples * groups, [&](const long unit) {
             const long sample = unit / groups, first = unit % groups * G;
             const long from = (sample * channels + first) * at.dense;
-            const Given given(arrays + 2 * STATE, at, sample, first, channels);
+            const Given given(OfSample(arrays + 2 * STATE, strides, sample).at, at, sample, first, channels);
             const R* state[STATE];
             R* out[STATE + SITES];
             for (long i = 0; i < STATE; ++i) state[i] = arrays[STATE + i] + from;
@@ -1588,7 +1599,8 @@ inline void take(R** read, R* const* ends, long from) {
 // The state, what is fixed, what the readout is given (nothing in the places of the state and of what has a value for every
 // step); the readouts after every ``every`` steps one after the other, the state after all.
 extern "C" long evolve_readout(
-    R* const* arrays, const long* sizes, long samples, long channels, long count, long threads, long every
+    R* const* arrays, const long* sizes, long samples, long channels, long count, long threads, long every, const
+        long* strides
 ) {
     const Lattice at(sizes);
     const long groups = channels / G, frames = count / every, patch = round_up(G * at.dense, LANES);
@@ -1607,7 +1619,8 @@ extern "C" long evolve_readout(
             for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
             for (long i = 0; i < STATE; ++i) state[i] = arrays[i] + from;
             for (long i = 0; i < STATE; ++i) end[i] = frames > 1 ? fields + i * patch : ends[i] + from;
-            const steps::Given fixed(arrays + STATE, at, sample, first, channels);
+            const steps::Given fixed(steps::OfSample(arrays + STATE, strides, sample).at, at, sample, first,
+                channels);
             long frame = 0;
             steps::run(at, fixed, state, end, count, every, work, [&](R** now) {
                 take(read, now, from);
@@ -1632,7 +1645,7 @@ extern "C" long evolve_readout(
 // the steps and of the readout.
 extern "C" long evolve_readout_adjoint(
     R* const* arrays, const long* sizes, long samples, long channels, long count, long threads, double* summed,
-    double* summed_read, long every, const long* apart
+    double* summed_read, long every, const long* apart, const long* strides
 ) {
     constexpr long SITES = steps::SITES, READ_SITES = reading::SITES;
     const Lattice at(sizes);
@@ -1657,7 +1670,8 @@ extern "C" long evolve_readout_adjoint(
             for (long i = 0; i < READ_SITES; ++i) flowed[i] = fields + (STATE + i) * patch;
             for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
             for (long i = 0; i < STATE; ++i) state[i] = before[i] + from, end[i] = fields + i * patch;
-            const steps::Given fixed(before + STATE, at, sample, first, channels);
+            const steps::Given fixed(steps::OfSample(before + STATE, strides, sample).at, at, sample, first,
+                channels);
             tape.forward(fixed, state);
             tape.back(fixed, state, out, sums_of<steps::Sums>(summed, unit), every, [&](const long step, const R**
                 cotangents) {

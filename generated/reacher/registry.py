@@ -7,6 +7,7 @@ An operator is differentiated by the one that is its adjoint, and the adjoint by
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -14,13 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import Tensors, operator_prefix, pullback, unshared
+from .base import Tensors, Unready, operator_prefix, pullback, reported, unshared
+from .stretches import each_sample, long_adjoint, rolled, rolled_adjoint
 
 Names = Sequence[str]
 Run = Callable[..., Any]
 # What an operator is handed beside the arrays of the spec, none of which begins like this.
 _OWN = {"_b": "field", "_start": "field", "_cotangent": "field"}
 _BY_STEP = "by step "  # ahead of the kind of what has a value for every step, along a first axis
+_OF_SAMPLES = "of samples "  # ahead of that of a coefficient of which every sample may have its own, along a first axis
 _HASHES = torch.int64  # of a field by step: hashes (K, B, C), from which every step makes its numbers
 
 
@@ -53,6 +56,8 @@ class Operators:
         # Arrays whose cotangents the adjoints of steps make where they are told that they are ``varied``.
         self.on_request = {name for m in self.backends.values() for name in getattr(m, "ON_REQUEST", ())}
         self.flags = ("bool varied",) if self.on_request else ()
+        # Coefficients of which every sample may have its own.
+        self.of_samples = {name for m in self.backends.values() for name in getattr(m, "OF_SAMPLES", ())}
         self.device_of = dict[str, str]()  # type of a device -> the backend that it goes to
         for name, module in self.backends.items():
             for device in module.DEVICES:
@@ -88,6 +93,13 @@ class Operators:
         fell_back = hasattr(module, "fell_back") and module.fell_back()
         return name if module.available() and not fell_back else "torch"
 
+    def apart(self, x: Tensor) -> bool:
+        """Whether kernels of the device of ``x`` take coefficients of which every sample has its own."""
+        module = self.backends.get(self.device_of.get(x.device.type, ""))
+        if module is None or not hasattr(module, "OF_SAMPLES") or not module.available():
+            return False
+        return torch.compiler.is_compiling() or not module.fell_back()
+
     def solver(self, x: Tensor) -> ModuleType | None:
         """The module whose Newton's method solves a nonlinear steady state on the device of ``x``."""
         found = self.backends.get(self.device_of.get(x.device.type, ""))
@@ -121,16 +133,195 @@ class Operators:
             backward=lambda ctx, grad: adjoint(grad, *ctx.saved_tensors),
         )
 
+    def evolve(self, state: Names, fixed: Names, driven: Names = ()) -> Run:
+        """``steps`` steps of the integrator, and their adjoint, the varied steps backwards. ``fixed``: what a step
+        reads beside the state; ``driven``: those of it that have a value for every step, along a first axis."""
+        n, out = len(state), tuple(f"{name}__out" for name in state)
+        places = [i for i, name in enumerate(fixed) if name in driven]
+
+        def reverse(module: ModuleType) -> Run:
+            def run(*x: Any) -> Tensors:
+                back, x = self._told(module, "evolve_adjoint", x)
+                groups = x[:n], x[n : 2 * n], x[2 * n : -1], x[-1]
+                if getattr(module, "FEW_KEPT", False):
+                    return back(*groups)
+                return long_adjoint(module.evolve, back, *groups, places)
+
+            return run
+
+        adjoint = self.adjoint(
+            "evolve_adjoint",
+            out,
+            (*state, *fixed),
+            self._each("evolve_adjoint", reverse),
+            numbers=("SymInt steps", *self.flags),
+            driven=driven,
+        )
+
+        def backward(ctx: Any, *grads: Tensor | None) -> Any:
+            saved = ctx.saved_tensors
+            return adjoint(*_zeros(grads, saved), *saved, *ctx.numbers, *self._asked(ctx, (*state, *fixed)))
+
+        return self.operator(
+            "evolve",
+            (*state, *fixed),
+            n,
+            self._each("evolve", lambda module: lambda *x: module.evolve(x[:n], x[n:-1], x[-1])),
+            numbers=("SymInt steps",),
+            driven=driven,
+            fake=lambda *x: like_(*x[:n]),
+            backward=backward,
+        )
+
+    def rollout(self, state: Names, fixed: Names, driven: Names = ()) -> Run:
+        """The states after steps every, 2 every, ..., (n, B, C, *S) each, and their adjoint."""
+        n, places = len(state), [i for i, name in enumerate(fixed) if name in driven]
+        grads, kept = (tuple(f"_{what}_{name}" for name in state) for what in ("flowed", "kept"))
+
+        def forward(module: ModuleType) -> Run:
+            def run(*x: Any) -> Tensors:
+                *tensors, steps, every = x
+                if hasattr(module, "rollout"):
+                    return module.rollout(tuple(tensors[:n]), tuple(tensors[n:]), steps, every)
+                return rolled(module.evolve, tuple(tensors[:n]), tuple(tensors[n:]), steps, every, places)
+
+            return run
+
+        def reverse(module: ModuleType) -> Run:
+            own = hasattr(module, "rollout_adjoint")  # of all steps at once, which needs no states between
+
+            def run(*x: Any) -> Tensors:
+                back, (*tensors, steps, every) = self._told(module, f"{'rollout' if own else 'evolve'}_adjoint", x)
+                ends, states, start, given = (
+                    tuple(tensors[a:b]) for a, b in ((0, n), (n, 2 * n), (2 * n, 3 * n), (3 * n, None))
+                )
+                if own:
+                    return back(ends, start, given, steps, every)
+                return rolled_adjoint(back, ends, states, start, given, steps, every, places)
+
+            return run
+
+        adjoint = self.adjoint(
+            "rollout_adjoint",
+            (*grads, *kept),
+            (*state, *fixed),
+            self._each("evolve_adjoint", reverse),
+            numbers=("SymInt steps", "SymInt every", *self.flags),
+            driven=driven,
+        )
+
+        def backward(ctx: Any, *given: Tensor | None) -> Any:
+            saved = ctx.saved_tensors
+            arrays, states = saved[:-n], saved[-n:]
+            asked = self._asked(ctx, (*state, *fixed))
+            return adjoint(*nothings(given, states), *states, *arrays, *ctx.numbers, *asked)
+
+        def fake(*x: Any) -> Tensors:
+            return tuple(y.new_empty((x[-2] // x[-1], *y.shape)) for y in x[:n])
+
+        return self.operator(
+            "rollout",
+            (*state, *fixed),
+            n,
+            self._each("evolve", forward),
+            numbers=("SymInt steps", "SymInt every"),
+            driven=driven,
+            fake=fake,
+            backward=backward,
+            saved=lambda tensors, results: (*tensors, *results),
+        )
+
+    def implicit(self, state: Names, fixed: Names, driven: Names = ()) -> Run:
+        """``steps`` steps that solve equations: the state, iterations, residual and status of every sample, and what
+        the adjoint needs (empty unless ``keep``)."""
+        n, out = len(state), tuple(f"{name}__out" for name in state)
+        keeper = next(module for module in self.backends.values() if hasattr(module, "kept_shape"))
+        forward = self._each("kept_shape", lambda module: lambda *x: module.evolve(x[:n], x[n:-2], *x[-2:]))
+
+        def back(module: ModuleType) -> Run:
+            def run(*x: Any) -> Tensors:
+                found, x = self._told(module, "evolve_adjoint", x)
+                kept = () if module is self.reference else x[-2:-1]
+                return found(x[:n], x[n : 2 * n], x[2 * n : -2], *kept, x[-1])
+
+            return run
+
+        reverse = {**self._each("kept_shape", back), "reference": back(self.reference)}
+        forward["reference"] = lambda *x: keeper.by_reference(x[:n], x[n:-2], *x[-2:])
+        numbers = ("Tensor _kept", "SymInt steps", *self.flags)
+        adjoint = self.adjoint("evolve_adjoint", out, (*state, *fixed), reverse, numbers, driven)
+
+        def backward(ctx: Any, *grads: Tensor | None) -> Any:
+            *saved, kept = ctx.saved_tensors
+            asked = self._asked(ctx, (*state, *fixed))
+            return adjoint(*_zeros(grads[:n], saved), *saved, kept, ctx.numbers[0], *asked)
+
+        return self.operator(
+            "evolve",
+            (*state, *fixed),
+            n + 4,
+            forward,
+            numbers=("SymInt steps", "bool keep"),
+            driven=driven,
+            fake=lambda *x: (*like_(*x[:n]), *_reports(x[0]), x[0].new_empty(keeper.kept_shape(x[0], *x[-2:]))),
+            backward=backward,
+            saved=lambda tensors, results: (*tensors, results[-1]),
+        )
+
+    def solve(self, unknown: str, fixed: Names, title: str) -> Run:
+        """x, iterations, residual and status of A x = b; differentiated by one more solve with the same operator.
+        A solve that gives up is told of under ``title``."""
+        flowed = None
+        if fixed:
+            flowed = self.adjoint(
+                "operator_adjoint",
+                ("_cotangent", unknown),
+                fixed,
+                self._each(
+                    "operator_adjoint", lambda module: lambda cotangent, *x: module.operator_adjoint(*x, cotangent)
+                ),
+            )
+
+        def forward(module: ModuleType) -> Run:
+            def run(*given: Any) -> Tensors:
+                b, start, *arrays = given[:-6]
+                solver, rtol, _, atol, max_iter, use_kernels = given[-6:]
+                by = module if use_kernels else self.reference
+                found = by.solve_linear(b, start, tuple(arrays), solver, rtol, atol, max_iter)
+                return reported(found, max_iter, title)
+
+            return run
+
+        def backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> Tensors:
+            x, *arrays = ctx.saved_tensors
+            solver, _, rtol, _, max_iter, use_kernels = ctx.numbers
+            b = torch.zeros_like(x) if grad is None else grad
+            found = solve(b, torch.zeros_like(b), *arrays, solver, rtol, rtol, 0.0, max_iter, use_kernels)[0]
+            return found, None, *(() if flowed is None else _tuple(flowed(-found, x, *arrays)))
+
+        solve = self.operator(
+            "solve_linear",
+            ("_b", "_start", *fixed),
+            4,
+            self._each("solve_linear", forward),
+            numbers=("str solver", "float rtol", "float bwd_rtol", "float atol", "SymInt max_iter", "bool use_kernels"),
+            fake=lambda b, *_: (*like_(b), *_reports(b)),
+            backward=backward,
+            saved=lambda tensors, results: (results[0], *tensors[2:]),
+        )
+        return solve
+
     def adjoint(
         self, name: str, ahead: Names, arrays: Names, runs: Mapping[str, Run], numbers: Names = (), driven: Names = ()
     ) -> Run:
         """An operator of cotangents and arrays with a cotangent of each of the arrays behind ``ahead``."""
         first, count = len(ahead), len(ahead) + len(arrays)
+        runs = self._of_samples(runs, [self._kind(a, driven) for a in (*ahead, *arrays)], first)
 
         def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
             saved, adjoint = ctx.saved_tensors, runs["reference"]
             moving = [i for i, x in enumerate(saved[:count]) if x.dtype != _HASHES]
-            given = zeros_for(grads, saved[first:])
+            given = _zeros(grads, saved[first:])
 
             def run(*x: Tensor) -> Tensors:
                 arrays = [*saved[:count]]
@@ -176,6 +367,8 @@ class Operators:
         saved      what ``backward`` finds in ``ctx.saved_tensors``, of the arrays and the results
         """
         count, kinds = len(arrays), [self._kind(a, driven) for a in arrays]
+        if not name.endswith("adjoint"):
+            runs = self._of_samples(runs, kinds)
 
         def checked(run: Run, owned: bool) -> Run:
             def call(*given: Any) -> Any:
@@ -188,7 +381,7 @@ class Operators:
 
         def keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
             ctx.numbers = tuple(None if isinstance(x, Tensor) else x for x in inputs[count:])
-            ctx.save_for_backward(*saved(inputs[:count], as_tuple(output)))
+            ctx.save_for_backward(*saved(inputs[:count], _tuple(output)))
 
         taken = ", ".join([*(f"Tensor {a}" for a in arrays), *numbers])
         returned = "Tensor" if results == 1 else f"({', '.join(['Tensor'] * results)})"
@@ -201,7 +394,7 @@ class Operators:
                 made.register_kernel(device)(checked(runs[backend], self.backends[backend].OWNED))
         made.register_fake(checked(fake, True))
         made.register_autograd(
-            lambda ctx, *grads: (*as_tuple(backward(ctx, *grads)), *(None for _ in numbers)), setup_context=keep
+            lambda ctx, *grads: (*_tuple(backward(ctx, *grads)), *(None for _ in numbers)), setup_context=keep
         )
         for device in ("cpu", "cuda"):
             torch.library.register_autocast(qualified, device, torch.float32)
@@ -212,6 +405,36 @@ class Operators:
         """``make`` of the reference and of every backend that has a function of that name."""
         found = {name: make(module) for name, module in self.backends.items() if hasattr(module, function)}
         return {"reference": make(self.reference), **found}
+
+    def _of_samples(self, runs: Mapping[str, Run], kinds: Names, first: int | None = None) -> Mapping[str, Run]:
+        """The same where samples have coefficients of their own: one sample after the other by what does not take them
+        at once. Results lie as fields do, those of an adjoint as the arrays from place ``first`` on."""
+        if not any(kind.startswith(_OF_SAMPLES) for kind in kinds):
+            return runs
+        axes_of = {"scalar": 0, "channel": 1, "matrix": 2}
+
+        def axis(kind: str, x: Tensor) -> int | None:
+            if kind in ("field", _BY_STEP + "field", "any"):
+                return int(kind == _BY_STEP + "field" or x.dim() > self.axes)
+            own = kind.startswith(_OF_SAMPLES) and x.dim() > axes_of.get(kind.removeprefix(_OF_SAMPLES), 3)
+            return -1 if own else None
+
+        def made(name: str, run: Run) -> Run:
+            at_once = hasattr(self.backends.get(name), "OF_SAMPLES")
+
+            def call(*given: Any) -> Tensors:
+                arrays, numbers = given[: len(kinds)], given[len(kinds) :]
+                ins = [axis(kind, x) for kind, x in zip(kinds, arrays)]
+                if at_once or -1 not in ins:
+                    with suppress(Unready):
+                        return tuple(run(*given))
+                samples = next(x.shape[0] for x, kind in zip(arrays, kinds) if kind == "field")
+                outs = None if first is None else ins[first:]
+                return each_sample(lambda *x: run(*x, *numbers), samples, arrays, ins, outs, self.axes)
+
+            return call
+
+        return {name: made(name, run) for name, run in runs.items()}
 
     def _asked(self, ctx: Any, arrays: Names) -> tuple[bool, ...]:
         """What an adjoint is told: whether a gradient is to flow into what has a cotangent on request."""
@@ -231,7 +454,9 @@ class Operators:
         if array.startswith("_"):
             return _OWN.get(array, "any")
         kind = self.kinds.get(array) or self.kinds[array.removesuffix("__out")]
-        return _BY_STEP + kind if array in driven else kind
+        if array in driven:
+            return _BY_STEP + kind
+        return _OF_SAMPLES + kind if array in self.of_samples else kind
 
     def shapes(self, whole: torch.Size) -> dict[str, tuple[int, ...]]:
         """The shape of every kind of array, of that of a field."""
@@ -250,7 +475,10 @@ class Operators:
             if kind == "any":
                 continue
             shape = x.shape
-            if kind not in shapes:  # with a value for every step
+            if kind.startswith(_OF_SAMPLES):
+                kind = kind.removeprefix(_OF_SAMPLES)
+                shape = shape[1:] if len(shape) > len(shapes[kind]) and shape[0] == whole[0] else shape
+            elif kind not in shapes:  # with a value for every step
                 kind, shape = kind.removeprefix(_BY_STEP), shape[1:]
                 if kind == "field" and x.dtype == _HASHES and shape == whole[:2]:
                     continue
@@ -260,7 +488,7 @@ class Operators:
                 raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
 
 
-def as_tuple(x: Any) -> tuple[Any, ...]:
+def _tuple(x: Any) -> tuple[Any, ...]:
     return x if isinstance(x, tuple) else tuple(x) if isinstance(x, list) else (x,)
 
 
@@ -268,13 +496,19 @@ def like_(*tensors: Tensor) -> Tensors:
     return tuple(x.new_empty(x.shape) for x in tensors)
 
 
-def zeros_for(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors:
+def _zeros(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors:
     return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(grads, like))
 
 
 def nothings(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors:
     """The same, where a zero takes no memory."""
-    return tuple(x.newzeros_for(()).expand_as(x) if g is None else g for g, x in zip(grads, like))
+    return tuple(x.new_zeros(()).expand_as(x) if g is None else g for g, x in zip(grads, like))
+
+
+def _reports(x: Tensor) -> Tensors:
+    """Iterations, residual and status of every sample, empty."""
+    counts = (x.new_empty(x.shape[:1], dtype=torch.int64) for _ in range(2))
+    return next(counts), x.new_empty(x.shape[:1]), next(counts)
 
 
 def read_from(x: Tensor, components: int) -> Tensor:

@@ -10,6 +10,8 @@ asks of such a file:
     FEW_KEPT            whether ``evolve_adjoint`` of many steps keeps few states by itself; left out where it does not
     ON_REQUEST          names of arrays whose cotangents the adjoints of its steps make where they are called with
                         ``varied=True``; left out where they make all of them always
+    OF_SAMPLES          names of coefficients of steps of which every sample may have its own, along a first axis; left
+                        out where there are none. ``Unready`` of ``base.py`` says that they cannot be taken at once
     available()         whether this machine can run them
     fell_back()         whether the reference ran in their place, with a warning; left out where it never does
     insist()            raises ValueError where this machine cannot run them

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.pipeline import AT_A_POINT, apply
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
-from metrigen.programs import Done, Lowered, TimeStep
+from metrigen.programs import Done, Evolution, Lowered, TimeStep
 from metrigen.spec.symbols import Param
 
 
@@ -42,6 +42,7 @@ class CpuKernels:
     minimum whether it is a nonlinear steady state that is solved for
     reads   whether states are read right after the steps that lead to them
     on_request  what of the steps is summed where a call asks for it
+    of_samples  coefficients of the steps that every sample may have its own of
     unknown  of a solve; separable: its operator is a stencil per channel; operator: names that the operator takes
     """
 
@@ -68,6 +69,7 @@ class CpuKernels:
     units: bool = False
     minimum: bool = False
     on_request: tuple[str, ...] = ()
+    of_samples: tuple[str, ...] = ()
     kept: int = field(default=0, repr=False)
     solves: int = field(default=0, repr=False)
     walls: Walls | None = field(default=None, repr=False)
@@ -100,10 +102,20 @@ class CpuKernels:
             reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
             driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request, reads=self.reads,
+            of_samples=_places(self.fixed, self.of_samples),
             units=self.units, minimum=self.minimum,
             windows=len(self.halo) == 2 and not any(a.driven for a in self.fixed) and self.walls is None,
             bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
+
+
+_AXES = {Kind.SCALAR: 0, Kind.CHANNEL: 1, Kind.MATRIX: 2, Kind.UNITS: 3}
+
+
+def _places(arrays: Sequence[Array], wanted: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Those that are wanted by name, each with its place and the axes that it has where samples share it."""
+    named = [(_spec_name(a.name), (i, _AXES.get(a.kind, -1))) for i, a in enumerate(arrays)]
+    return {name: place for name, place in named if name in wanted}
 
 
 def _kinds(arrays: Sequence[Array]) -> str:
@@ -149,7 +161,6 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered, done: Done) -> CpuKern
     if reading is None or moving is None:
         return None
     programs, minimum = _all_programs(lowered), isinstance(evolution, NonlinearSteady)
-    of_channels = isinstance(evolution, NonlinearSteady) and evolution.equation.coupled
     atoms = [a for p in programs for s in p.body if isinstance(s, Map) for e in s.expressions
              for a in e.atoms(Leaf, Inside)]  # fmt: skip
     rank = len(lowered.dynamics.origin)
@@ -163,7 +174,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered, done: Done) -> CpuKern
         periodic=lowered.dynamics.lowering.periodic,
         indicators=any(isinstance(a, Inside) for a in atoms),
         coupled=_is_coupled(programs),
-        block=None if of_channels else _block(derivation, programs),
+        block=_block(derivation, programs, evolution),
         stepping=stepping,
         unknown=_spec_name(steady.unknown),
         separable=isinstance(steady, StencilSteady),
@@ -181,6 +192,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered, done: Done) -> CpuKern
         units=_has_units(programs),
         minimum=minimum,
         on_request=lowered.on_request,
+        of_samples=() if points or solving else _of_samples(lowered),
         kept=kept_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in body),
         walls=walls_of_all(programs),
@@ -267,6 +279,7 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
         site_driven=_flags(moving.group.site_driven),
         noise=_flags([a.noise for a in moving.group.fixed]) if any(a.noise for a in moving.group.fixed) else [],
         site_noise=_flags([a.noise for a in moving.group.fixed if a.kind is Kind.SITE]),
+        apart=bool(lowered.step.of_samples),
     )  # fmt: skip
 
 
@@ -275,13 +288,19 @@ def _flags(values: Sequence[bool]) -> list[str]:
     return [str(value).lower() for value in values]
 
 
+def _of_samples(lowered: Lowered) -> tuple[str, ...]:
+    """What of the steps every sample may have its own of, by the names of the spec."""
+    evolution = lowered.evolution
+    return tuple(map(_spec_name, evolution.of_samples)) if isinstance(evolution, TimeStep) else ()
+
+
 _OF_SPEC = "__of_spec"
 # Names that the C++ around a routine uses itself.
 _TAKEN = frozenset(
     "R V G W LANES REST FULL RANK HALO SIDE LEFT STRIDE TILE PERIODIC No Yes Unaligned Lattice Given Sums at c j "
     "row last given work sums load store broadcast masked horizontal_sum columns load_dense store_dense mix "
     "mix_transposed multiply fill add outer_product workspace arrays sample first std solver site_sum frames layout "
-    "whole solve_by_waves leading".split()
+    "whole solve_by_waves leading strides".split()
 )
 
 
@@ -310,7 +329,8 @@ def _renamed(lowered: Lowered) -> Lowered:
 
     evolution = lowered.evolution
     if isinstance(evolution, TimeStep):
-        evolution = replace(evolution, body=program(evolution.body), adjoint=program(evolution.adjoint))
+        early, body, adjoint = map(program, (evolution.prologue, evolution.body, evolution.adjoint))
+        evolution = replace(evolution, prologue=early, body=body, adjoint=adjoint)
     elif isinstance(evolution, LinearSteady):
         evolution = _renamed_solve(evolution, names.get(evolution.unknown, evolution.unknown), program)
     elif isinstance(evolution, NonlinearSteady):
@@ -347,7 +367,9 @@ def _sums_channels(statement: Statement) -> bool:
     return isinstance(statement, SiteSum) and statement.channels
 
 
-def _block(derivation: Derivation, programs: Sequence[Program]) -> int | None:
+def _block(derivation: Derivation, programs: Sequence[Program], evolution: Evolution) -> int | None:
+    if isinstance(evolution, NonlinearSteady) and evolution.equation.coupled:
+        return None
     if not _is_coupled(programs):
         return 1
     if any(isinstance(s, Total) or _sums_channels(s) for p in programs for s in p.body):

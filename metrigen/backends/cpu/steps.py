@@ -33,9 +33,10 @@ def step_group(lowered: Lowered, points: Points, done: Done) -> Printed | None:
         return None
     found = replace(found, on_request=frozenset(evolution.on_request))
     if points == "numbers":  # coefficients are no numbers of a row that could be made once
-        return _print_steps(found, loop, state, rank, points)
+        return _print_steps(found, loop, state, rank, points, False)
     partitions = {n: collect_coefficients(c, found.programs[n].kinds()) for n, c in found.partitions.items()}
-    return _print_steps(replace(found, partitions=partitions), loop, state, rank, points)
+    apart = bool(evolution.of_samples) and not points
+    return _print_steps(replace(found, partitions=partitions), loop, state, rank, points, apart)
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _places(names: Sequence[str], text: str) -> dict[str, str]:
     return {n: text.format(i) for i, n in enumerate(names)}
 
 
-def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: Points) -> Printed:
+def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: Points, apart: bool) -> Printed:
     steps, fixed = _Steps.of(group, loop, state), frozenset(a.name for a in group.fixed)
     dense, filled = steps.dense(), steps.filled()
     routines = {
@@ -150,7 +151,7 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: 
     return printed(
         group, routines, "kernels_steps.cpp.j2", calls=steps.calls(routines), state=state, carried=len(steps.carried),
         site_fixed=steps.site_fixed, touched=touched, windows=rank == 2 and not solves_in(group.programs["inner"]),
-        imported=[steps.cotangents.index(n) for n in steps.imported], points=points,
+        imported=[steps.cotangents.index(n) for n in steps.imported], points=points, apart=apart,
     )  # fmt: skip
 
 
