@@ -56,6 +56,8 @@ def _methods(layer: Layer) -> list[str]:
         class_name=layer.class_name,
         fields=memory.fields,
         inputs=list(memory.inputs),
+        energy=memory.energy.there,
+        read_type="tuple[Tensor, Tensor]" if memory.energy.there else "Tensor",
         key=memory.key,
         value=memory.value,
         parameters=parameters(layer),

@@ -27,7 +27,7 @@ def memory_cost(layer: Layer) -> str:
     """Vectors that a token moves, and what of the states is kept."""
     names = layer.memory.coefficients
     return (
-        f"a token of a head moves {len(names)} vectors ({', '.join(names)}) and its readout, each once; of the states "
+        f"a token of a head moves {len(names)} vectors ({', '.join(names)}) and what is read, each once; of the states "
         f"one in {EVERY} is kept for the way back"
     )
 
@@ -45,10 +45,15 @@ def _token(layer: Layer) -> str:
     rows += [f"q of {u} = {text(q)}" for u, q in zip(memory.fields, memory.query, strict=True)] + [
         f"h = {text(memory.dt)}"
     ]
+    density = f"T00 = {text(layer.derivation.hamiltonian)}"
+    beside = (
+        "" if memory.energy is None else f", and its energy {density}, summed over both axes, of the state before it"
+    )
+    how = layer.derivation.law("token").how
     return (
         f"A head keeps {' and '.join(memory.fields)}, a matrix ({memory.key}, {memory.value}) each. Over a token "
         "S' = -D S - beta k (k.S) + a b (and theta turns the pair), with everything held; the step is "
-        f"{layer.derivation.law('token').how}. What is read is q.S after it.\n\n```text\n" + "\n".join(rows) + "\n```"
+        f"{how}. What is read is q.S after it{beside}.\n\n```text\n" + "\n".join(rows) + "\n```"
     )
 
 

@@ -10,11 +10,12 @@ from metrigen.emit.render import render
 from metrigen.integrators.memory import EVERY
 from metrigen.ir.functions.normal import normal
 from metrigen.layers.layer import Layer
+from metrigen.physics.memory_energy import Energy
 
 
 def memory_reference_text(layer: Layer, head: str) -> str:
     memory = layer.memory
-    token = memory.token
+    token, energy = memory.token, memory.energy
     return render(
         "memory_reference.py.j2",
         header=head.rstrip("\n"),
@@ -25,6 +26,7 @@ def memory_reference_text(layer: Layer, head: str) -> str:
         taken=[*memory.inputs, *layer.parameters],
         decay=[_text(d) for d in token.decay],
         still=all(d == 0 for d in token.decay),
+        alike=token.uniform and not memory.turns,
         turn=_text(token.turn),
         beta=_text(token.beta),
         along=[_text(k) for k in token.along],
@@ -32,10 +34,23 @@ def memory_reference_text(layer: Layer, head: str) -> str:
         write=[_text(a) for a in token.write],
         content=_text(token.content),
         query=[_text(q) for q in memory.query],
+        readings=memory.readings,
+        probe=[_text(w) for w in energy.probe],
+        weight=[_text(g) for g in energy.weight],
+        energy=_energy(energy),
         dt="" if memory.dt == 1 else _text(memory.dt),
         split=token.splits_decay,
         turned=token.splits_rotation,
     )
+
+
+def _energy(energy: Energy) -> str:
+    """The energy of a token but for the squares of the state, each term summed over its axis."""
+    found = []
+    for axis, terms in energy.terms.items():
+        part = ".sum(-1)" if axis is not None else "" if terms.is_number else "[..., 0]"
+        found.append(f"({_text(terms)}){part}")
+    return " + ".join(found)
 
 
 def _text(expr: sp.Expr) -> str:
