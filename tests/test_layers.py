@@ -31,7 +31,7 @@ EDGES: Mapping[str, str] = {
     "folders": "",
     "manifests": "",
     "layers": "spec ir passes physics discretise integrators programs emit",
-    "backends": "errors folders manifests spec ir passes physics discretise programs emit layers",
+    "backends": "errors folders manifests spec ir passes physics discretise integrators programs emit layers",
     "package": "errors budget manifests spec ir passes physics discretise integrators programs emit layers backends",
     "compiler": "caches errors budget spec ir physics programs layers backends package",
     "build": "errors spec layers emit backends package compiler",

@@ -25,12 +25,12 @@ def test_one_version() -> None:
 
 def test_the_changelog_is_by_version_newest_first() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    learned_functions = re.findall(r"^## (.+)$", text, re.M)
-    assert learned_functions[0] == "Unreleased"
-    assert all(VERSION.fullmatch(head) for head in learned_functions[1:])
-    numbers = [tuple(map(int, head.split("."))) for head in learned_functions[1:]]
+    headings = re.findall(r"^## (.+)$", text, re.M)
+    assert headings[0] == "Unreleased"
+    assert all(VERSION.fullmatch(head) for head in headings[1:])
+    numbers = [tuple(map(int, head.split("."))) for head in headings[1:]]
     assert numbers == sorted(numbers, reverse=True)
-    assert learned_functions[1] == metrigen.__version__
+    assert headings[1] == metrigen.__version__
 
 
 def test_the_program_has_the_name_of_the_distribution() -> None:

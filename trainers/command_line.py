@@ -34,6 +34,14 @@ def run_folder(out: Path, name: str | None, prefix: str) -> Path:
     return out / (name or f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}")
 
 
+def chosen(names: list[str] | None, known: tuple[str, ...], default: tuple[str, ...], flag: str) -> tuple[str, ...]:
+    """What a repeated flag names, else the default; typer.BadParameter for a name that is not known."""
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)}; known are {', '.join(known)}", param_hint=flag)
+    return tuple(names or default)
+
+
 def share_text(value: float) -> str:
     """A share between 0 and 1: four digits, and a plain 1 or 0 only for exactly that."""
     return f"{value:.0f}" if value in (0.0, 1.0) else f"{min(max(value, 0.0001), 0.9999):.4f}"

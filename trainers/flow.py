@@ -29,7 +29,18 @@ from rich.console import Console
 from torch import Tensor
 
 from trainers.cifar_options import seeds_of
-from trainers.command_line import Accelerator, Devices, Name, Out, Resume, Smoke, make_console, run_folder, told
+from trainers.command_line import (
+    Accelerator,
+    Devices,
+    Name,
+    Out,
+    Resume,
+    Smoke,
+    chosen,
+    make_console,
+    run_folder,
+    told,
+)
 from trainers.common import (
     CHECKPOINT,
     ROOT,
@@ -230,14 +241,6 @@ def _restored(options: Options, case: Case, folder: Path) -> Any:
     network = build(case.model, options.sizes)
     load_checkpoint(folder).restore(network, torch.optim.Adam(network.parameters()))
     return network
-
-
-def chosen(names: list[str] | None, known: tuple[str, ...], default: tuple[str, ...], flag: str) -> tuple[str, ...]:
-    """What a repeated flag names, else the default; typer.BadParameter for a name that is not known."""
-    unknown = [name for name in names or () if name not in known]
-    if unknown:
-        raise typer.BadParameter(f"{', '.join(unknown)}; known are {', '.join(known)}", param_hint=flag)
-    return tuple(names or default)
 
 
 def main(

@@ -118,6 +118,11 @@ class System:
             _check_volume(self)
 
     @property
+    def on_lattice(self) -> bool:
+        """Whether it is discretised on a lattice."""
+        return isinstance(self.domain, Lattice)
+
+    @property
     def lattice(self) -> Lattice:
         """The domain of a system that is discretised on a lattice; SpecError for any other."""
         if not isinstance(self.domain, Lattice):
@@ -190,7 +195,7 @@ class System:
 
 def _check_volume(system: System) -> None:
     """Raise SpecError where ``volume_preserving`` asks for what is not decided."""
-    if not isinstance(system.domain, Lattice):
+    if not system.on_lattice:
         what, why = f"{type(system.domain).__name__}() is no lattice", "volume_preserving= is decided on one alone"
     elif system.solves:
         what, why = "volume_preserving= speaks of steps", f"{type(system.integrator).__name__} has none"

@@ -8,7 +8,6 @@ import sympy as sp
 
 from metrigen.errors import SpecError
 from metrigen.spec.contracts import Solver
-from metrigen.spec.domain import Lattice
 from metrigen.spec.numbers import check_finite
 from metrigen.spec.symbols import InputFunction, Param
 
@@ -62,7 +61,7 @@ def _check_system(system: System) -> None:
             fix="drop entropy= for the free-energy form in a bath, or drop temperature=",
             see="temperature",
         )
-    if not isinstance(system.domain, Lattice):
+    if not system.on_lattice:
         raise SpecError(
             f"temperature= does not go with {type(system.domain).__name__}()",
             part="temperature",

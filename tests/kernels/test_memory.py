@@ -166,7 +166,7 @@ def entries(cpu: ModuleType) -> list[str]:
 
 OPTIONS = {
     "evolve_windows": lambda x: (3, None, 2**44, 64, 3), "evolve": lambda x: (3, None),
-    "rollout": lambda x: (3, None, 1), "rollout_adjoint": lambda x: (3, 1, x),
+    "rollout": lambda x: (3, None, 1), "rollout_adjoint": lambda x: (3, x, 1, x),
     "evolve_adjoint": lambda x: (3, x), "evolve_readout": lambda x: (3, None),
     "evolve_readout_adjoint": lambda x: (3, x, x),
     "solve": lambda x: (None, x, 0, 1e-6, 0.0, 10), "operator_adjoint": lambda x: (None, x), "readout": lambda x: (),

@@ -16,7 +16,7 @@ from trainers.lm_score import generate
 from trainers.lm_variants import VARIANTS, Sizes, build
 from trainers.sizes import matched, parameters
 
-SMALL = Sizes(width=16, layers=2, oscillators=12, modes=8, rank=4, learned_functions=2)
+SMALL = Sizes(width=16, layers=2, oscillators=12, modes=8, rank=4, heads=2)
 
 
 def model_of(name: str, dtype: torch.dtype = torch.float64) -> nn.Module:

@@ -24,7 +24,7 @@ from trainers.lm_variants import DEFAULT
 
 TINY = Options(
     models=("physics",), tokens=64 * 8, context=16, batch=4, stretch=3, width=16, layers=2, oscillators=12, modes=8,
-    rank=4, learned_functions=2, every=64 * 3, scored=300, sample=10,
+    rank=4, heads=2, every=64 * 3, scored=300, sample=10,
 )  # fmt: skip
 CORPUS = split_text("words", b"the quick brown fox jumps over the lazy dog. " * 200)
 
