@@ -27,6 +27,8 @@ from metrigen.spec.domain import Index
 from metrigen.spec.symbols import InputFunction
 
 EVERY = 32  # tokens from one state that is kept for the way back to the next
+CHUNK = 64  # tokens that the reference sums up by matrix products, where a head decays as a whole
+SPAN = 1024  # tokens of which it does so at once
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,12 @@ class Memory:
     def readings(self) -> int:
         """Vectors along the values that are read of a token."""
         return 1 + self.finds + self.squares
+
+    @property
+    def chunked(self) -> bool:
+        """Whether tokens can be summed up in chunks: a head decays by one number, and nothing turns; squares of the
+        state are no sum over what was written."""
+        return self.token.uniform and not self.turns and not self.squares
 
     @property
     def components(self) -> tuple[str, ...]:

@@ -57,6 +57,7 @@ def _methods(layer: Layer) -> list[str]:
         fields=memory.fields,
         inputs=list(memory.inputs),
         energy=memory.energy.there,
+        chunked=memory.chunked,
         read_type="tuple[Tensor, Tensor]" if memory.energy.there else "Tensor",
         key=memory.key,
         value=memory.value,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from metrigen.emit.notation import text
-from metrigen.integrators.memory import EVERY
+from metrigen.integrators.memory import CHUNK, EVERY
 from metrigen.layers.layer import Layer
 from metrigen.package.assembly import Package
 from metrigen.package.notices import notices
@@ -58,12 +58,15 @@ def _token(layer: Layer) -> str:
 
 
 def _walk(package: Package) -> str:
+    chunks = f"The reference sums up {CHUNK} tokens at a time by matrix products, where there are more than that."
+    chunked = [chunks] if package.layer.memory.chunked else []
     missing = [f"Backend {name} {why}." for name, why in package.without.items()]
     return " ".join(
         [
             "Every token is brought to S <- M S - u (w.S) + p b, o = q.S, and the state is walked along the tokens; it "
             "depends on tokens up to its own alone. Backward, states are made again from those that were kept, and the "
             "cotangent of the state is walked against the time.",
+            *chunked,
             *missing,
         ]
     )

@@ -56,6 +56,7 @@ SYSTEMS = {
     "diagonal": one("diagonal", fade * S**2 / 2 - contract(k, S) * v),
     "split": one("split", SURPRISE + fade * S**2 / 2 + g * S**2 / 2, integrator=Exponential(dt=delta)),
     "rotating": pair("rotating", BOTH + lam * (Q**2 + P**2) / 2, integrator=Exponential(dt=delta)),
+    "fading": one("fading", lam * S**2 / 2 - contract(k, S) * v),
     "turned": pair("turned", fade * (Q**2 + P**2) / 2 - (contract(k, Q) + contract(j, P)) * v),
 }
 

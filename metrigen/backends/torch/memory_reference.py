@@ -7,7 +7,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.backends.expressions import TORCH
 from metrigen.emit.render import render
-from metrigen.integrators.memory import EVERY
+from metrigen.integrators.memory import CHUNK, EVERY, SPAN
 from metrigen.ir.functions.normal import normal
 from metrigen.layers.layer import Layer
 from metrigen.physics.memory_energy import Energy
@@ -21,6 +21,10 @@ def memory_reference_text(layer: Layer, head: str) -> str:
         header=head.rstrip("\n"),
         title=layer.class_name,
         every=EVERY,
+        chunked=memory.chunked,
+        chunk=CHUNK,
+        span=SPAN,
+        folding=[name for name in memory.coefficients if name != "keep"],
         memory=memory,
         token=token,
         taken=[*memory.inputs, *layer.parameters],
