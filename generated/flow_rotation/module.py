@@ -155,9 +155,8 @@ class FlowRotation(Stepping, LatticeLayer):
         if not _span.taken:
             return unread(state, 1)
         if by_reference(self.backend):
-            return by_readings(
-                self._reference_steps(reference, state[0]), reference.evolve_readout, state, fixed, others, _span
-            )
+            steps = self._reference_steps(reference, state[0])
+            return by_readings(steps, reference.evolve_readout, state, fixed, others, _span)
         self._insist(state[0])
         return frames_first(operators.rollout_readout(*state, *fixed, others[1], _span.steps, _span.every))
 

@@ -91,7 +91,8 @@ def rollout_readout(layer: Layer, found: Joint) -> list[str]:
         "    if not _span.taken:",
         f"        return unread(state, {found.components})",
         f"    if {by_reference(layer)}:",
-        f"        return by_readings({_STEPS}, reference.evolve_readout, state, fixed, others, _span"
+        f"        steps = {_STEPS}",
+        "        return by_readings(steps, reference.evolve_readout, state, fixed, others, _span"
         f"{', reference.DRIVEN' * bool(layer.lowered.driven)})",
         "    self._insist(state[0])",
         f"    return frames_first(operators.rollout_readout({passed}))",
