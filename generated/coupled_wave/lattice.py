@@ -10,21 +10,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .base import (
-    BaseLayer,
-    Tensors,
-    as_dtype,
-    as_step,
-    broadcast,
-    by_sample,
-    check_fields,
-    check_input,
-    check_state,
-    of_sample,
-    step_of,
-    transformed,
-    working,
-)
+from .arguments import check_fields, check_input, check_state, of_sample
+from .base import BaseLayer, Tensors, as_dtype, as_step, broadcast, by_sample, step_of, transformed, working
 from .trajectories import Span, counted, moment
 
 

@@ -21,26 +21,6 @@ def segment(fixed: Tensors, driven: Sequence[int], first: int, count: int) -> Te
     return tuple(x[first : first + count] if i in driven else x for i, x in enumerate(fixed))
 
 
-def each_sample(
-    run: Evolve, samples: int, arrays: Sequence[Tensor], ins: Sequence[int | None], outs: Sequence[int | None] | None,
-    axes: int,
-) -> Tensors:  # fmt: skip
-    """``run`` of one sample after the other, put together again. ``ins`` and ``outs``: along which axis of an array the
-    samples lie, -1 where they are a first one that a sample does not have, None where all share it: those are summed.
-    Without ``outs`` results are fields of so many ``axes``, or have the frames of fields along one more ahead."""
-
-    def of(x: Tensor, axis: int | None, i: int) -> Tensor:
-        return x if axis is None else x[i] if axis < 0 else x.narrow(axis, i, 1)
-
-    found = [run(*(of(x, axis, i) for x, axis in zip(arrays, ins))) for i in range(samples)]
-    places = [x.dim() - axes for x in found[0]] if outs is None else outs
-    pairs = zip(zip(*found), places)
-    return tuple(
-        torch.stack(x).sum(0) if axis is None else torch.stack(x) if axis < 0 else torch.cat(x, axis)
-        for x, axis in pairs
-    )
-
-
 def rolled(
     evolve: Evolve, state: Tensors, fixed: Tensors, steps: int, every: int, driven: Sequence[int] = ()
 ) -> Tensors:

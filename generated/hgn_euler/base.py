@@ -35,6 +35,10 @@ class NotConverged(RuntimeWarning):
     """A solve gave up; the ``status`` of the state says which samples."""
 
 
+class Unready(RuntimeError):
+    """Kernels that take the samples of a call at once cannot be had: what called them takes one after the other."""
+
+
 class BaseLayer(Surface):
     """A module whose settings are part of its checkpoints.
 
@@ -212,6 +216,8 @@ def by_sample(run: Callable[..., Tensors], dt: Tensor, arrays: Tensors, one_by_o
     """``run(dt, *arrays)`` of every sample by itself with its own time step, dt (B,): one after the other, or all of
     them at once by vmap. Arrays have a first axis of B, or of one where all samples share it."""
     own = [x.shape[0] != 1 for x in arrays]
+    if not torch.compiler.is_compiling():
+        _tell_of_samples(one_by_one)
     if one_by_one or not len(dt):
         some = range(len(dt)) if len(dt) else (slice(0, 0),)
         found = [run(dt[i].mean(), *(_sample(x, i) if o else x for x, o in zip(arrays, own))) for i in some]
@@ -221,6 +227,12 @@ def by_sample(run: Callable[..., Tensors], dt: Tensor, arrays: Tensors, one_by_o
         return tuple(x.squeeze(0) for x in run(dt, *(x.unsqueeze(0) if o else x for x, o in zip(arrays, own))))
 
     return torch.func.vmap(one, in_dims=(0, *(0 if o else None for o in own)))(dt, *arrays)
+
+
+@cache
+def _tell_of_samples(one_by_one: bool) -> None:
+    how = "one after the other" if one_by_one else "at once by the torch reference"
+    LOG.info("samples with time steps, or times, of their own are taken %s", how)
 
 
 def _sample(x: Tensor, i: int | slice) -> Tensor:

@@ -7,6 +7,7 @@ An operator is differentiated by the one that is its adjoint, and the adjoint by
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -14,13 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import Tensors, operator_prefix, pullback, unshared
+from .base import Tensors, Unready, operator_prefix, pullback, unshared
 
 Names = Sequence[str]
 Run = Callable[..., Any]
 # What an operator is handed beside the arrays of the spec, none of which begins like this.
 _OWN = {"_b": "field", "_start": "field", "_cotangent": "field"}
 _BY_STEP = "by step "  # ahead of the kind of what has a value for every step, along a first axis
+_OF_SAMPLES = "of samples "  # ahead of that of a coefficient of which every sample may have its own, along a first axis
 _HASHES = torch.int64  # of a field by step: hashes (K, B, C), from which every step makes its numbers
 
 
@@ -53,6 +55,8 @@ class Operators:
         # Arrays whose cotangents the adjoints of steps make where they are told that they are ``varied``.
         self.on_request = {name for m in self.backends.values() for name in getattr(m, "ON_REQUEST", ())}
         self.flags = ("bool varied",) if self.on_request else ()
+        # Coefficients of which every sample may have its own.
+        self.of_samples = {name for m in self.backends.values() for name in getattr(m, "OF_SAMPLES", ())}
         self.device_of = dict[str, str]()  # type of a device -> the backend that it goes to
         for name, module in self.backends.items():
             for device in module.DEVICES:
@@ -87,6 +91,13 @@ class Operators:
         module = self.backends[name]
         fell_back = hasattr(module, "fell_back") and module.fell_back()
         return name if module.available() and not fell_back else "torch"
+
+    def apart(self, x: Tensor) -> bool:
+        """Whether kernels of the device of ``x`` take coefficients of which every sample has its own."""
+        module = self.backends.get(self.device_of.get(x.device.type, ""))
+        if module is None or not hasattr(module, "OF_SAMPLES") or not module.available():
+            return False
+        return torch.compiler.is_compiling() or not module.fell_back()
 
     def solver(self, x: Tensor) -> ModuleType | None:
         """The module whose Newton's method solves a nonlinear steady state on the device of ``x``."""
@@ -126,6 +137,7 @@ class Operators:
     ) -> Run:
         """An operator of cotangents and arrays with a cotangent of each of the arrays behind ``ahead``."""
         first, count = len(ahead), len(ahead) + len(arrays)
+        runs = self._of_samples(runs, [self._kind(a, driven) for a in (*ahead, *arrays)], first)
 
         def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
             saved, adjoint = ctx.saved_tensors, runs["reference"]
@@ -176,6 +188,8 @@ class Operators:
         saved      what ``backward`` finds in ``ctx.saved_tensors``, of the arrays and the results
         """
         count, kinds = len(arrays), [self._kind(a, driven) for a in arrays]
+        if not name.endswith("adjoint"):
+            runs = self._of_samples(runs, kinds)
 
         def checked(run: Run, owned: bool) -> Run:
             def call(*given: Any) -> Any:
@@ -213,6 +227,36 @@ class Operators:
         found = {name: make(module) for name, module in self.backends.items() if hasattr(module, function)}
         return {"reference": make(self.reference), **found}
 
+    def _of_samples(self, runs: Mapping[str, Run], kinds: Names, first: int | None = None) -> Mapping[str, Run]:
+        """The same where samples have coefficients of their own: one sample after the other by what does not take them
+        at once. Results lie as fields do, those of an adjoint as the arrays from place ``first`` on."""
+        if not any(kind.startswith(_OF_SAMPLES) for kind in kinds):
+            return runs
+        axes_of = {"scalar": 0, "channel": 1, "matrix": 2}
+
+        def axis(kind: str, x: Tensor) -> int | None:
+            if kind in ("field", _BY_STEP + "field", "any"):
+                return int(kind == _BY_STEP + "field" or x.dim() > self.axes)
+            own = kind.startswith(_OF_SAMPLES) and x.dim() > axes_of.get(kind.removeprefix(_OF_SAMPLES), 3)
+            return -1 if own else None
+
+        def made(name: str, run: Run) -> Run:
+            at_once = hasattr(self.backends.get(name), "OF_SAMPLES")
+
+            def call(*given: Any) -> Tensors:
+                arrays, numbers = given[: len(kinds)], given[len(kinds) :]
+                ins = [axis(kind, x) for kind, x in zip(kinds, arrays)]
+                if at_once or -1 not in ins:
+                    with suppress(Unready):
+                        return tuple(run(*given))
+                samples = next(x.shape[0] for x, kind in zip(arrays, kinds) if kind == "field")
+                outs = None if first is None else ins[first:]
+                return each_sample(lambda *x: run(*x, *numbers), samples, arrays, ins, outs, self.axes)
+
+            return call
+
+        return {name: made(name, run) for name, run in runs.items()}
+
     def _asked(self, ctx: Any, arrays: Names) -> tuple[bool, ...]:
         """What an adjoint is told: whether a gradient is to flow into what has a cotangent on request."""
         if not self.on_request:
@@ -231,7 +275,9 @@ class Operators:
         if array.startswith("_"):
             return _OWN.get(array, "any")
         kind = self.kinds.get(array) or self.kinds[array.removesuffix("__out")]
-        return _BY_STEP + kind if array in driven else kind
+        if array in driven:
+            return _BY_STEP + kind
+        return _OF_SAMPLES + kind if array in self.of_samples else kind
 
     def shapes(self, whole: torch.Size) -> dict[str, tuple[int, ...]]:
         """The shape of every kind of array, of that of a field."""
@@ -250,7 +296,10 @@ class Operators:
             if kind == "any":
                 continue
             shape = x.shape
-            if kind not in shapes:  # with a value for every step
+            if kind.startswith(_OF_SAMPLES):
+                kind = kind.removeprefix(_OF_SAMPLES)
+                shape = shape[1:] if len(shape) > len(shapes[kind]) and shape[0] == whole[0] else shape
+            elif kind not in shapes:  # with a value for every step
                 kind, shape = kind.removeprefix(_BY_STEP), shape[1:]
                 if kind == "field" and x.dtype == _HASHES and shape == whole[:2]:
                     continue
@@ -258,6 +307,26 @@ class Operators:
                 raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shapes[kind])} is needed")
             if x.dtype != dtype or x.device != device:
                 raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
+
+
+def each_sample(
+    run: Run, samples: int, arrays: Sequence[Tensor], ins: Sequence[int | None], outs: Sequence[int | None] | None,
+    axes: int,
+) -> Tensors:  # fmt: skip
+    """``run`` of one sample after the other, put together again. ``ins`` and ``outs``: along which axis of an array the
+    samples lie, -1 where they are a first one that a sample does not have, None where all share it: those are summed.
+    Without ``outs`` results are fields of so many ``axes``, or have the frames of fields along one more ahead."""
+
+    def of(x: Tensor, axis: int | None, i: int) -> Tensor:
+        return x if axis is None else x[i] if axis < 0 else x.narrow(axis, i, 1)
+
+    found = [run(*(of(x, axis, i) for x, axis in zip(arrays, ins))) for i in range(samples)]
+    places = [x.dim() - axes for x in found[0]] if outs is None else outs
+    pairs = zip(zip(*found), places)
+    return tuple(
+        torch.stack(x).sum(0) if axis is None else torch.stack(x) if axis < 0 else torch.cat(x, axis)
+        for x, axis in pairs
+    )
 
 
 def as_tuple(x: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import ModuleType
 
 from . import cpu, reference
-from .registry import Operators
+from .solving import SolvingOperators
 
 KINDS = {"kappa": "field", "m2": "field", "s": "field", "u": "field"}
 BACKENDS: dict[str, ModuleType | None] = {"triton": None, "cpu": cpu}
@@ -16,7 +16,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = Operators("maze_9db41a42", KINDS, 4, reference, BACKENDS)
+OPERATORS = SolvingOperators("maze_2cddc700", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("u", "kappa", "m2", "s"), 4)
 solve = OPERATORS.solve("u", ("kappa", "m2"), "Maze")

@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import Tensors, Unready, operator_prefix, pullback, reported, unshared
-from .stretches import each_sample, long_adjoint, rolled, rolled_adjoint
+from .base import Tensors, Unready, operator_prefix, pullback, unshared
 
 Names = Sequence[str]
 Run = Callable[..., Any]
@@ -133,184 +132,6 @@ class Operators:
             backward=lambda ctx, grad: adjoint(grad, *ctx.saved_tensors),
         )
 
-    def evolve(self, state: Names, fixed: Names, driven: Names = ()) -> Run:
-        """``steps`` steps of the integrator, and their adjoint, the varied steps backwards. ``fixed``: what a step
-        reads beside the state; ``driven``: those of it that have a value for every step, along a first axis."""
-        n, out = len(state), tuple(f"{name}__out" for name in state)
-        places = [i for i, name in enumerate(fixed) if name in driven]
-
-        def reverse(module: ModuleType) -> Run:
-            def run(*x: Any) -> Tensors:
-                back, x = self._told(module, "evolve_adjoint", x)
-                groups = x[:n], x[n : 2 * n], x[2 * n : -1], x[-1]
-                if getattr(module, "FEW_KEPT", False):
-                    return back(*groups)
-                return long_adjoint(module.evolve, back, *groups, places)
-
-            return run
-
-        adjoint = self.adjoint(
-            "evolve_adjoint",
-            out,
-            (*state, *fixed),
-            self._each("evolve_adjoint", reverse),
-            numbers=("SymInt steps", *self.flags),
-            driven=driven,
-        )
-
-        def backward(ctx: Any, *grads: Tensor | None) -> Any:
-            saved = ctx.saved_tensors
-            return adjoint(*_zeros(grads, saved), *saved, *ctx.numbers, *self._asked(ctx, (*state, *fixed)))
-
-        return self.operator(
-            "evolve",
-            (*state, *fixed),
-            n,
-            self._each("evolve", lambda module: lambda *x: module.evolve(x[:n], x[n:-1], x[-1])),
-            numbers=("SymInt steps",),
-            driven=driven,
-            fake=lambda *x: like_(*x[:n]),
-            backward=backward,
-        )
-
-    def rollout(self, state: Names, fixed: Names, driven: Names = ()) -> Run:
-        """The states after steps every, 2 every, ..., (n, B, C, *S) each, and their adjoint."""
-        n, places = len(state), [i for i, name in enumerate(fixed) if name in driven]
-        grads, kept = (tuple(f"_{what}_{name}" for name in state) for what in ("flowed", "kept"))
-
-        def forward(module: ModuleType) -> Run:
-            def run(*x: Any) -> Tensors:
-                *tensors, steps, every = x
-                if hasattr(module, "rollout"):
-                    return module.rollout(tuple(tensors[:n]), tuple(tensors[n:]), steps, every)
-                return rolled(module.evolve, tuple(tensors[:n]), tuple(tensors[n:]), steps, every, places)
-
-            return run
-
-        def reverse(module: ModuleType) -> Run:
-            own = hasattr(module, "rollout_adjoint")  # of all steps at once, which needs no states between
-
-            def run(*x: Any) -> Tensors:
-                back, (*tensors, steps, every) = self._told(module, f"{'rollout' if own else 'evolve'}_adjoint", x)
-                ends, states, start, given = (
-                    tuple(tensors[a:b]) for a, b in ((0, n), (n, 2 * n), (2 * n, 3 * n), (3 * n, None))
-                )
-                if own:
-                    return back(ends, start, given, steps, every)
-                return rolled_adjoint(back, ends, states, start, given, steps, every, places)
-
-            return run
-
-        adjoint = self.adjoint(
-            "rollout_adjoint",
-            (*grads, *kept),
-            (*state, *fixed),
-            self._each("evolve_adjoint", reverse),
-            numbers=("SymInt steps", "SymInt every", *self.flags),
-            driven=driven,
-        )
-
-        def backward(ctx: Any, *given: Tensor | None) -> Any:
-            saved = ctx.saved_tensors
-            arrays, states = saved[:-n], saved[-n:]
-            asked = self._asked(ctx, (*state, *fixed))
-            return adjoint(*nothings(given, states), *states, *arrays, *ctx.numbers, *asked)
-
-        def fake(*x: Any) -> Tensors:
-            return tuple(y.new_empty((x[-2] // x[-1], *y.shape)) for y in x[:n])
-
-        return self.operator(
-            "rollout",
-            (*state, *fixed),
-            n,
-            self._each("evolve", forward),
-            numbers=("SymInt steps", "SymInt every"),
-            driven=driven,
-            fake=fake,
-            backward=backward,
-            saved=lambda tensors, results: (*tensors, *results),
-        )
-
-    def implicit(self, state: Names, fixed: Names, driven: Names = ()) -> Run:
-        """``steps`` steps that solve equations: the state, iterations, residual and status of every sample, and what
-        the adjoint needs (empty unless ``keep``)."""
-        n, out = len(state), tuple(f"{name}__out" for name in state)
-        keeper = next(module for module in self.backends.values() if hasattr(module, "kept_shape"))
-        forward = self._each("kept_shape", lambda module: lambda *x: module.evolve(x[:n], x[n:-2], *x[-2:]))
-
-        def back(module: ModuleType) -> Run:
-            def run(*x: Any) -> Tensors:
-                found, x = self._told(module, "evolve_adjoint", x)
-                kept = () if module is self.reference else x[-2:-1]
-                return found(x[:n], x[n : 2 * n], x[2 * n : -2], *kept, x[-1])
-
-            return run
-
-        reverse = {**self._each("kept_shape", back), "reference": back(self.reference)}
-        forward["reference"] = lambda *x: keeper.by_reference(x[:n], x[n:-2], *x[-2:])
-        numbers = ("Tensor _kept", "SymInt steps", *self.flags)
-        adjoint = self.adjoint("evolve_adjoint", out, (*state, *fixed), reverse, numbers, driven)
-
-        def backward(ctx: Any, *grads: Tensor | None) -> Any:
-            *saved, kept = ctx.saved_tensors
-            asked = self._asked(ctx, (*state, *fixed))
-            return adjoint(*_zeros(grads[:n], saved), *saved, kept, ctx.numbers[0], *asked)
-
-        return self.operator(
-            "evolve",
-            (*state, *fixed),
-            n + 4,
-            forward,
-            numbers=("SymInt steps", "bool keep"),
-            driven=driven,
-            fake=lambda *x: (*like_(*x[:n]), *_reports(x[0]), x[0].new_empty(keeper.kept_shape(x[0], *x[-2:]))),
-            backward=backward,
-            saved=lambda tensors, results: (*tensors, results[-1]),
-        )
-
-    def solve(self, unknown: str, fixed: Names, title: str) -> Run:
-        """x, iterations, residual and status of A x = b; differentiated by one more solve with the same operator.
-        A solve that gives up is told of under ``title``."""
-        flowed = None
-        if fixed:
-            flowed = self.adjoint(
-                "operator_adjoint",
-                ("_cotangent", unknown),
-                fixed,
-                self._each(
-                    "operator_adjoint", lambda module: lambda cotangent, *x: module.operator_adjoint(*x, cotangent)
-                ),
-            )
-
-        def forward(module: ModuleType) -> Run:
-            def run(*given: Any) -> Tensors:
-                b, start, *arrays = given[:-6]
-                solver, rtol, _, atol, max_iter, use_kernels = given[-6:]
-                by = module if use_kernels else self.reference
-                found = by.solve_linear(b, start, tuple(arrays), solver, rtol, atol, max_iter)
-                return reported(found, max_iter, title)
-
-            return run
-
-        def backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> Tensors:
-            x, *arrays = ctx.saved_tensors
-            solver, _, rtol, _, max_iter, use_kernels = ctx.numbers
-            b = torch.zeros_like(x) if grad is None else grad
-            found = solve(b, torch.zeros_like(b), *arrays, solver, rtol, rtol, 0.0, max_iter, use_kernels)[0]
-            return found, None, *(() if flowed is None else _tuple(flowed(-found, x, *arrays)))
-
-        solve = self.operator(
-            "solve_linear",
-            ("_b", "_start", *fixed),
-            4,
-            self._each("solve_linear", forward),
-            numbers=("str solver", "float rtol", "float bwd_rtol", "float atol", "SymInt max_iter", "bool use_kernels"),
-            fake=lambda b, *_: (*like_(b), *_reports(b)),
-            backward=backward,
-            saved=lambda tensors, results: (results[0], *tensors[2:]),
-        )
-        return solve
-
     def adjoint(
         self, name: str, ahead: Names, arrays: Names, runs: Mapping[str, Run], numbers: Names = (), driven: Names = ()
     ) -> Run:
@@ -321,7 +142,7 @@ class Operators:
         def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
             saved, adjoint = ctx.saved_tensors, runs["reference"]
             moving = [i for i, x in enumerate(saved[:count]) if x.dtype != _HASHES]
-            given = _zeros(grads, saved[first:])
+            given = zeros_for(grads, saved[first:])
 
             def run(*x: Tensor) -> Tensors:
                 arrays = [*saved[:count]]
@@ -381,7 +202,7 @@ class Operators:
 
         def keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
             ctx.numbers = tuple(None if isinstance(x, Tensor) else x for x in inputs[count:])
-            ctx.save_for_backward(*saved(inputs[:count], _tuple(output)))
+            ctx.save_for_backward(*saved(inputs[:count], as_tuple(output)))
 
         taken = ", ".join([*(f"Tensor {a}" for a in arrays), *numbers])
         returned = "Tensor" if results == 1 else f"({', '.join(['Tensor'] * results)})"
@@ -394,7 +215,7 @@ class Operators:
                 made.register_kernel(device)(checked(runs[backend], self.backends[backend].OWNED))
         made.register_fake(checked(fake, True))
         made.register_autograd(
-            lambda ctx, *grads: (*_tuple(backward(ctx, *grads)), *(None for _ in numbers)), setup_context=keep
+            lambda ctx, *grads: (*as_tuple(backward(ctx, *grads)), *(None for _ in numbers)), setup_context=keep
         )
         for device in ("cpu", "cuda"):
             torch.library.register_autocast(qualified, device, torch.float32)
@@ -488,7 +309,27 @@ class Operators:
                 raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
 
 
-def _tuple(x: Any) -> tuple[Any, ...]:
+def each_sample(
+    run: Run, samples: int, arrays: Sequence[Tensor], ins: Sequence[int | None], outs: Sequence[int | None] | None,
+    axes: int,
+) -> Tensors:  # fmt: skip
+    """``run`` of one sample after the other, put together again. ``ins`` and ``outs``: along which axis of an array the
+    samples lie, -1 where they are a first one that a sample does not have, None where all share it: those are summed.
+    Without ``outs`` results are fields of so many ``axes``, or have the frames of fields along one more ahead."""
+
+    def of(x: Tensor, axis: int | None, i: int) -> Tensor:
+        return x if axis is None else x[i] if axis < 0 else x.narrow(axis, i, 1)
+
+    found = [run(*(of(x, axis, i) for x, axis in zip(arrays, ins))) for i in range(samples)]
+    places = [x.dim() - axes for x in found[0]] if outs is None else outs
+    pairs = zip(zip(*found), places)
+    return tuple(
+        torch.stack(x).sum(0) if axis is None else torch.stack(x) if axis < 0 else torch.cat(x, axis)
+        for x, axis in pairs
+    )
+
+
+def as_tuple(x: Any) -> tuple[Any, ...]:
     return x if isinstance(x, tuple) else tuple(x) if isinstance(x, list) else (x,)
 
 
@@ -496,19 +337,13 @@ def like_(*tensors: Tensor) -> Tensors:
     return tuple(x.new_empty(x.shape) for x in tensors)
 
 
-def _zeros(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors:
+def zeros_for(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors:
     return tuple(torch.zeros_like(x) if g is None else g for g, x in zip(grads, like))
 
 
 def nothings(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors:
     """The same, where a zero takes no memory."""
-    return tuple(x.new_zeros(()).expand_as(x) if g is None else g for g, x in zip(grads, like))
-
-
-def _reports(x: Tensor) -> Tensors:
-    """Iterations, residual and status of every sample, empty."""
-    counts = (x.new_empty(x.shape[:1], dtype=torch.int64) for _ in range(2))
-    return next(counts), x.new_empty(x.shape[:1]), next(counts)
+    return tuple(x.newzeros_for(()).expand_as(x) if g is None else g for g, x in zip(grads, like))
 
 
 def read_from(x: Tensor, components: int) -> Tensor:

@@ -23,7 +23,7 @@ _KINDS = {
 
 
 _MEMORY = {
-    "state": "state", "last": "state", "kept": "kept", "read": "columns", "content": "columns", "keep": "keep",
+    "state": "state", "last": "state", "kept": "kept", "read": "read", "content": "columns", "keep": "keep",
     "turn": "half",
 }  # fmt: skip
 

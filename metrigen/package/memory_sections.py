@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from metrigen.emit.notation import text
-from metrigen.integrators.memory import EVERY
+from metrigen.integrators.memory import CHUNK, EVERY
 from metrigen.layers.layer import Layer
 from metrigen.package.assembly import Package
 from metrigen.package.notices import notices
@@ -27,7 +27,7 @@ def memory_cost(layer: Layer) -> str:
     """Vectors that a token moves, and what of the states is kept."""
     names = layer.lowered.memory.coefficients
     return (
-        f"a token of a head moves {len(names)} vectors ({', '.join(names)}) and its readout, each once; of the states "
+        f"a token of a head moves {len(names)} vectors ({', '.join(names)}) and what is read, each once; of the states "
         f"one in {EVERY} is kept for the way back"
     )
 
@@ -45,22 +45,28 @@ def _token(layer: Layer) -> str:
     rows += [f"q of {u} = {text(q)}" for u, q in zip(memory.fields, memory.query, strict=True)] + [
         f"h = {text(memory.dt)}"
     ]
+    density = f"T00 = {text(layer.source.derivation.hamiltonian)}"
+    beside = (
+        "" if not memory.energy.there else f", and its energy {density}, summed over both axes, of the state before it"
+    )
+    how = layer.source.derivation.law("token").how
     return (
         f"A head keeps {' and '.join(memory.fields)}, a matrix ({memory.key}, {memory.value}) each. Over a token "
         "S' = -D S - beta k (k.S) + a b (and theta turns the pair), with everything held; the step is "
-        f"{layer.source.derivation.law('token').how}. What is read is q.S after it.\n\n```text\n"
-        + "\n".join(rows)
-        + "\n```"
+        f"{how}. What is read is q.S after it{beside}.\n\n```text\n" + "\n".join(rows) + "\n```"
     )
 
 
 def _walk(package: Package) -> str:
+    chunks = f"The reference sums up {CHUNK} tokens at a time by matrix products, where there are more than that."
+    chunked = [chunks] if package.layer.lowered.memory.chunked else []
     missing = [f"Backend {name} {why}." for name, why in package.without.items()]
     return " ".join(
         [
             "Every token is brought to S <- M S - u (w.S) + p b, o = q.S, and the state is walked along the tokens; it "
             "depends on tokens up to its own alone. Backward, states are made again from those that were kept, and the "
             "cotangent of the state is walked against the time.",
+            *chunked,
             *missing,
         ]
     )

@@ -64,8 +64,9 @@ def stated(system: System) -> Iterator[tuple[str, sp.Expr]]:
         yield "temperature", sp.sympify(system.temperature)
     if system.dt is not None:
         yield "integrator", sp.sympify(system.dt)
-    if isinstance(system.readout, sp.Expr):
-        yield "readout", system.readout
+    for read in system.readout if isinstance(system.readout, tuple) else (system.readout,):
+        if isinstance(read, sp.Expr):
+            yield "readout", read
 
 
 def _of_form(form: Callable[..., Any] | Dissipation | None) -> list[sp.Expr]:

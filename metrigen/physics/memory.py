@@ -24,6 +24,7 @@ from metrigen.physics.signs import Sign, condition, sign_of
 from metrigen.physics.state import build_state, equations
 from metrigen.spec.contract import contract
 from metrigen.spec.neural import learned_functions
+from metrigen.spec.readout import EnergyDensity, StressEnergy
 from metrigen.spec.symbols import Param
 from metrigen.spec.system import System
 
@@ -141,12 +142,20 @@ def _splitting(token: Token) -> tuple[Law, ...]:
 
 
 def check_readout(readout: object) -> None:
-    """Raise SpecError where the readout of a memory is no contraction of its fields."""
-    if not isinstance(readout, sp.Expr):
-        raise SpecError(
-            f"readout={readout!r} of a matrix memory has no emitted form",
-            part="readout",
-            why="a layer that returned the state after every token would keep T matrices",
-            fix='readout=contract(q, S) with q = Input("q", tokens, axes=("key",))',
-            see="memory",
-        )
+    """Raise SpecError where the readout of a memory is no contraction of its fields, or that and the energy density."""
+    if isinstance(readout, sp.Expr) or (
+        isinstance(readout, tuple)
+        and len(readout) == 2
+        and isinstance(readout[0], sp.Expr)
+        and isinstance(readout[1], EnergyDensity)
+    ):
+        return
+    kept = "a layer that returned the state after every token would keep T matrices"
+    flux = "a token has a density of energy, and no axis along which it flows"
+    raise SpecError(
+        f"readout={readout!r} of a matrix memory has no emitted form",
+        part="readout",
+        why=kept if readout is None else flux if isinstance(readout, StressEnergy) else "what is read has a query q",
+        fix='readout=contract(q, S) with q = Input("q", tokens, axes=("key",)), or (contract(q, S), energy_density())',
+        see="memory",
+    )

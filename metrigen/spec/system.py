@@ -17,7 +17,7 @@ from metrigen.spec.domain import Domain, Index, Lattice
 from metrigen.spec.functional import Dissipation, Functional
 from metrigen.spec.latex import formula, name_of, plain
 from metrigen.spec.names import check_identifier, check_label, check_system_name
-from metrigen.spec.readout import Readout
+from metrigen.spec.readout import EnergyDensity, Readout
 from metrigen.spec.symbols import InputFunction, momentum
 from metrigen.spec.temperature import temperature_of
 
@@ -39,7 +39,7 @@ class System:
     symmetries   {"name": {field: characteristic Q}}
     casimirs     {"name": density C(z)}, each verified: J dC = 0
     integrator   how time is stepped, or ``SteadyState``
-    readout      what the layer reads out; of a matrix memory contract(q, S)
+    readout      what the layer reads out; of a matrix memory contract(q, S), or (contract(q, S), energy_density())
     almost_poisson  accept a skew bracket that fails the Jacobi identity
     constraints  {psi: C}: the auxiliary field psi, no part of the state, is fixed by the elliptic equation C = 0
     temperature  of the bath that the metric stands for, a number, ``Param`` or ``Input`` in units of the energy: the
@@ -61,7 +61,7 @@ class System:
     symmetries: Mapping[str, Mapping[AppliedUndef, sp.Expr]] | None = None
     casimirs: Mapping[str, sp.Expr] | None = None
     integrator: Method | None = None
-    readout: Readout | sp.Expr | None = None
+    readout: Readout | sp.Expr | tuple[sp.Expr, EnergyDensity] | None = None
     almost_poisson: bool = False
     constraints: Mapping[AppliedUndef, sp.Expr] | None = None
     temperature: sp.Expr | None = None

@@ -10,6 +10,7 @@ from generated.lm import module as lm_module
 from tests.sequence.memories import SYSTEMS, given, made, package_of, started
 
 NAMES = tuple(SYSTEMS)
+READ = "surprise", "both", "spinning"  # what is found, squares, and both of them
 # key, value, tokens: single ones, less than a vector, several vectors with a rest, stretches of 32 with a rest
 SIZES = ((1, 1, 1), (3, 5, 33), (8, 33, 64), (16, 64, 70))
 
@@ -25,12 +26,13 @@ def results(layer: object, size: tuple[int, int, int], dtype: torch.dtype) -> tu
     reset = torch.arange(size[2]) % 29 == 28
     read, last = layer(**inputs, state=layer.STATE(*start), reset=reset)
     draw = torch.Generator().manual_seed(3)
-    loss = sum((x * torch.randn(x.shape, generator=draw, dtype=torch.float64).to(dtype)).sum() for x in (read, *last))
-    return (read, *last, *torch.autograd.grad(loss, [*start, *inputs.values(), *layer.parameters()]))
+    made = (*(read if isinstance(read, tuple) else (read,)), *last)
+    loss = sum((x * torch.randn(x.shape, generator=draw, dtype=torch.float64).to(dtype)).sum() for x in made)
+    return (*made, *torch.autograd.grad(loss, [*start, *inputs.values(), *layer.parameters()]))
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *READ])
 def test_kernels_are_the_reference(name: str, size: tuple[int, int, int]) -> None:
     key, value, _ = size
     plain, fast = (made(name, 2, key, value, backend=backend) for backend in ("torch", "cpu"))
@@ -65,7 +67,7 @@ def test_the_same_bits_for_any_number_of_threads(name: str) -> None:
 def test_arguments_are_checked_before_memory_is_touched() -> None:
     layer = made("exact", 2, 4, 3)
     operator = package_of("exact").module.operators.scan
-    coefficients, _ = layer._coefficients(False, None, **given(layer))
+    coefficients = layer._coefficients(layer._taken(False, **given(layer))[0], None)
     state = torch.zeros(2, 2, 4, 3, dtype=torch.float64)
     operator(state, *coefficients)
     for i, x in enumerate(coefficients):

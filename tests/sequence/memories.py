@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metrigen import Exponential, Field, Input, Param, Sequence, System, contract
+from metrigen import Exponential, Field, Input, Param, Sequence, System, contract, energy_density
 from tests.lattice.emitted import layer_class, package
 
 tokens = Sequence()
@@ -56,8 +56,22 @@ SYSTEMS = {
     "diagonal": one("diagonal", fade * S**2 / 2 - contract(k, S) * v),
     "split": one("split", SURPRISE + fade * S**2 / 2 + g * S**2 / 2, integrator=Exponential(dt=delta)),
     "rotating": pair("rotating", BOTH + lam * (Q**2 + P**2) / 2, integrator=Exponential(dt=delta)),
+    "fading": one("fading", lam * S**2 / 2 - contract(k, S) * v),
     "turned": pair("turned", fade * (Q**2 + P**2) / 2 - (contract(k, Q) + contract(j, P)) * v),
 }
+
+
+# Of which the energy is read as well: what its terms are read of differs.
+ENERGIES = {
+    "surprise": one("surprise", SURPRISE, readout=(contract(q, S), energy_density())),
+    "both": one("both", SURPRISE + lam * S**2 / 2 + g * v**2, readout=(contract(q, S), energy_density())),
+    "faded": one("faded", fade * S**2 / 2 - contract(k, S) * v, readout=(contract(q, S), energy_density())),
+    "couple": pair(
+        "couple", 0, hamiltonian=BOTH + lam * (Q**2 + P**2) / 2, entropy=None, bracket=None,
+        readout=(contract(q, Q) + contract(p, P), energy_density()),
+    ),
+    "spinning": pair("spinning", BOTH, readout=(contract(q, Q) + contract(p, P), energy_density())),
+}  # fmt: skip
 
 
 _FOLDER = tempfile.TemporaryDirectory()
@@ -65,7 +79,7 @@ _FOLDER = tempfile.TemporaryDirectory()
 
 @cache
 def package_of(name: str) -> ModuleType:
-    return package(SYSTEMS[name], Path(_FOLDER.name), f"memory_{name}")
+    return package((SYSTEMS | ENERGIES)[name], Path(_FOLDER.name), f"memory_{name}")
 
 
 def made(name: str, channels: int = 2, key: int = 4, value: int = 3, **more: Any) -> Any:
