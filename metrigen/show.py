@@ -17,7 +17,6 @@ from metrigen.package.stencils import boundary_sentence, stencil_text
 from metrigen.package.wave_report import wave_text
 
 
-
 def heading_text(report: Report) -> str:
     """What stands above all: the name and the first paragraph of the spec."""
     return heading(report.spec.system.name, docstring(report.spec), WIDTH)
