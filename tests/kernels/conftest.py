@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from types import FunctionType, ModuleType
 
 import pytest
 import torch
@@ -13,8 +14,8 @@ from tests.kernels.modes import INTERPRETED
 
 @pytest.fixture(autouse=True, scope="package")
 def interpreter() -> Iterator[None]:
-    """Triton's interpreter goes through its whole language at every call of a device function, a third of its time: here
-    only where what it puts in the place of the language is not there yet."""
+    """Triton's interpreter goes through all of its language at every call of a device function, a third of its time:
+    here only where what it puts in the place of the language is not there yet."""
     if not INTERPRETED:
         yield
         return
@@ -26,10 +27,10 @@ def interpreter() -> Iterator[None]:
     put = its._patch_lang
 
     @cache
-    def languages(fn: object) -> list[object]:
-        return [value for value in fn.__globals__.values() if value is tl or value is tl.core]  # type: ignore[attr-defined]
+    def languages(fn: FunctionType) -> list[ModuleType]:
+        return [value for value in fn.__globals__.values() if value is tl or value is tl.core]
 
-    def patch(fn: object) -> object:
+    def patch(fn: FunctionType) -> object:
         there = not any(tl.core.is_builtin(found.load) for found in languages(fn))
         return its._LangPatchScope() if there else put(fn)
 
