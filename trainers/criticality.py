@@ -30,7 +30,7 @@ from trainers.criticality_report import report
 from trainers.criticality_sampling import ACTIONS, Case, Options, Unstable, curves_of, sample
 
 SMOKE: dict[str, Any] = {
-    "seeds": (0,), "sizes": (4, 8), "search": (2, 4), "dts": (0.2, 0.3), "chains": 64, "span": 120.0, "blocks": 4,
+    "seeds": (0,), "sizes": (4, 8), "search": 4, "dts": (0.2, 0.3), "chains": 8, "span": 120.0, "blocks": 4,
     "burn": 1, "samples": 5,
 }  # fmt: skip
 
@@ -70,7 +70,7 @@ def main(
     sizes: Annotated[str, typer.Option(help="L of the lattices that decide")] = "16,32,64",
     dts: Annotated[str, typer.Option(help="steps, extrapolated to none")] = "0.15,0.2,0.3",
     points: Annotated[int, typer.Option(help="values of the control parameter")] = Options.points,
-    chains: Annotated[int, typer.Option(help="side by side")] = Options.chains,
+    chains: Annotated[int, typer.Option(help="of L = 64; as 1/L for others")] = Options.chains,
     span: Annotated[float, typer.Option(help="time of a chain of L = 16; as L for others")] = Options.span,
     friction: Annotated[float, typer.Option(help="gamma L; 1e7 is the overdamped limit")] = Options.friction,
     name: Name = None,

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.polynomial import Polynomial
 
-DEGREE = 2  # of the curves through the points of one size
+DEGREE = 3  # of the curves through the points of one size
 FINE = 2001
 FLAT = 0.01  # of a cumulant, as a share of 2/3
+LEAST = 1e-6  # the error of a cumulant that counts, where bins are alike
 WINDOW = 6.0  # autocorrelation times that the sum over lags reaches
 BIN = 10.0  # autocorrelation times of a bin, where a chain is as long
 DRAWS = 100  # of the bootstrap
+BEYOND = 0.5  # of the common range on both sides, where a draw may cross as well: none is lost at an edge
 FAILURES = 0.1  # the share of draws without a crossing beyond which there is no error to tell
 
 
@@ -67,6 +70,14 @@ class Curve:
         return np.asarray(1 - fourth / (3 * second**2))
 
     @property
+    def binder_error(self) -> np.ndarray:
+        """The standard error of U over the bins, by its derivatives to <m^2> and <m^4>; 0 where there is one bin."""
+        _, second, fourth = self.moments
+        means = second.mean(0), fourth.mean(0)
+        moved = 2 * means[1] * (second - means[0]) / (3 * means[0] ** 3) - (fourth - means[1]) / (3 * means[0] ** 2)
+        return np.asarray(moved.std(0) / max(1, len(moved) - 1) ** 0.5)
+
+    @property
     def susceptibility(self) -> np.ndarray:
         """L^2 (<m^2> - <|m|>^2) / T."""
         first, second, _ = self.moments.mean(1)
@@ -91,10 +102,7 @@ def binned(series: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def _odds(curve: Curve, x: np.ndarray) -> np.ndarray:
-    """Log odds of 3 U / 2 at x, on a parabola through the points where U is not yet 0 or 2/3.
-
-    A point counts by how much U moves there, so that the flat ends hardly do.
-    """
+    """Log odds of 3 U / 2 at x, on a cubic through the points where U is not yet 0 or 2/3, weighted by their errors."""
     share = 1.5 * curve.binder
     inside = (share > FLAT) & (share < 1 - FLAT)
     if inside.sum() < 2:
@@ -102,20 +110,34 @@ def _odds(curve: Curve, x: np.ndarray) -> np.ndarray:
             f"the cumulants of L = {curve.size} at dt = {curve.dt:g} are flat from {curve.values.min():.4g} to "
             f"{curve.values.max():.4g}: give more --points"
         )
-    values, share = curve.values[inside], share[inside]
+    values, share, errors = (part[inside] for part in (curve.values, share, curve.binder_error))
+    weights = share * (1 - share) / (1.5 * errors + LEAST)
     degree = min(DEGREE, len(share) - 1)
-    return np.asarray(Polynomial.fit(values, np.log(share / (1 - share)), degree, w=share * (1 - share))(x))
+    return np.asarray(Polynomial.fit(values, np.log(share / (1 - share)), degree, w=weights)(x))
 
 
-def crossing(one: Curve, other: Curve) -> float:
-    """Where the cumulants of two sizes are equal. Raises AnalysisError.
+def falling(curve: Curve, cumulant: float) -> float:
+    """The largest value at which the cumulant of a curve is so large. Raises AnalysisError."""
+    x = np.linspace(curve.values.min(), curve.values.max(), FINE)
+    above = np.nonzero(_odds(curve, x) >= np.log(1.5 * cumulant / (1 - 1.5 * cumulant)))[0]
+    if not len(above):
+        raise AnalysisError(
+            f"the cumulant of L = {curve.size} at dt = {curve.dt:g} is below {cumulant:g} from {x[0]:.4g} to "
+            f"{x[-1]:.4g}: give a longer run, --span, or other --seeds"
+        )
+    return float(x[above[-1]])
+
+
+def crossing(one: Curve, other: Curve, beyond: float = 0.0) -> float:
+    """Where the cumulants of two sizes are equal, in their common range and ``beyond`` it. Raises AnalysisError.
 
     In order the larger lattice has the larger cumulant, in disorder the smaller one. Where noise makes several
     crossings, it is the one where the larger cumulant falls fastest.
     """
     small, large = sorted((one, other), key=lambda curve: curve.size)
     low, high = max(small.values.min(), large.values.min()), min(small.values.max(), large.values.max())
-    x = np.linspace(low, high, FINE)
+    margin = beyond * (high - low)
+    x = np.linspace(low - margin, high + margin, FINE)
     first, second = _odds(small, x), _odds(large, x)
     difference = second - first
     at = np.nonzero((difference[:-1] > 0) & (difference[1:] <= 0))[0]
@@ -206,7 +228,7 @@ def findings(curves: Sequence[Curve]) -> dict[str, Any]:
     by = {(curve.size, curve.dt): curve for curve in curves}
     couples = [[(by[a, dt], by[b, dt]) for a, b in pairwise(sizes)] for dt in dts]
     crossings = [[crossing(*couple) for couple in row] for row in couples]
-    errors = [[error_of(crossing, couple) for couple in row] for row in couples]
+    errors = [[error_of(partial(crossing, beyond=BEYOND), couple) for couple in row] for row in couples]
     limits = [
         without_step(dts, *([row[j] for row in table] for table in (crossings, errors))) for j in range(len(sizes) - 1)
     ]

@@ -1,7 +1,7 @@
 """Samples of exp(-H/T) by the emitted steps: cells of a size and a step, block after block, each with noise of its own.
 
-A channel has one value of the control parameter, a sample of the batch is a chain. The first cells of a step are small
-and wide; every later size looks around where the two before it cross.
+A channel has one value of the control parameter, a sample of the batch is a chain. The first cell of a step is small
+and looks over the whole range; every later one looks around where the cumulant of the one before falls through ABOUT.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from torch import Tensor, nn
 
 from generated.criticality import Criticality
 from trainers.common import Display, Run, begin, interruption, save_checkpoint, spec_hash
-from trainers.criticality_analysis import Curve, binned, crossing
+from trainers.criticality_analysis import Curve, binned, falling
 
 PACKAGE = "criticality"
+ABOUT = 0.6  # a cumulant near that of the crossings; it places the points and decides nothing
+ORDER = 0.7  # the mean field at the start
 CRITICAL = -1.27251  # r at lam = 1, T = 1
 SOURCE = "D. Schaich, W. Loinaz (2009), Physical Review D 79, 056008"
 
@@ -72,9 +74,9 @@ class Options:
     """What determines the result of a run; kept in the checkpoints.
 
     actions   of ACTIONS                     seeds    of starts and noise
-    sizes     L of the lattices that decide  search   L of those that say where the first two of them look
+    sizes     L of the lattices that decide  search   L of the one that says where the first of them looks
     dts       steps, extrapolated to none    points   values of the control parameter
-    chains    side by side, each its own     span     time of a chain of L = 16, as L for others
+    chains    of L = 64, as 1/L for others   span     time of a chain of L = 16, as L for others
     friction  gamma L                        blocks   of a chain
     burn      blocks without averages        samples  of a block
     """
@@ -82,15 +84,15 @@ class Options:
     actions: tuple[str, ...] = ("phi4",)
     seeds: tuple[int, ...] = (0, 1, 2)
     sizes: tuple[int, ...] = (16, 32, 64)
-    search: tuple[int, int] = (8, 16)
+    search: int = 16
     dts: tuple[float, ...] = (0.15, 0.2, 0.3)
     points: int = 7
     chains: int = 8
-    span: float = 400.0
+    span: float = 200.0
     friction: float = 4.0
     blocks: int = 20
     burn: int = 5
-    samples: int = 20
+    samples: int = 10
 
     def cases(self) -> Iterator[Case]:
         for action in self.actions:
@@ -107,11 +109,11 @@ class Cell:
 
 
 def cells_of(options: Options) -> list[Cell]:
-    """Step after step: the wide ones, then every size."""
+    """Step after step: the wide one, then every size."""
     return [
         Cell(size, dt, wide)
         for dt in options.dts
-        for wide, sizes in ((True, options.search), (False, options.sizes))
+        for wide, sizes in ((True, (options.search,)), (False, options.sizes))
         for size in sizes
     ]
 
@@ -129,15 +131,16 @@ def curves_of(records: list[dict[str, Any]], action: Action, *, wide: bool = Fal
 
 
 def control_values(options: Options, action: Action, cell: Cell, records: list[dict[str, Any]]) -> list[float]:
-    """The whole range, or the surroundings of where the two cells before cross: the narrower, the larger the lattice.
+    """The whole range, or the surroundings of where the cell before has ABOUT the critical cumulant: the narrower, the
+    larger the lattice.
 
-    Raises AnalysisError where they do not cross.
+    Raises AnalysisError where it has not.
     """
     if cell.wide:
         return [float(x) for x in np.linspace(action.low, action.high, options.points)]
     same = [record for record in records if record["dt"] == cell.dt]
-    before = curves_of(same, action, wide=options.sizes.index(cell.size) < 2)
-    centre, reach = crossing(*before[-2:]), action.width * 16 / cell.size
+    before = curves_of(same, action, wide=cell.size == options.sizes[0])
+    centre, reach = falling(before[-1], ABOUT), action.width * 16 / cell.size
     return [float(x) for x in centre + np.linspace(-reach, reach, options.points)]
 
 
@@ -163,11 +166,15 @@ class Chains:
 
     @classmethod
     def begin(cls, options: Options, case: Case, cell: Cell, device: torch.device) -> Chains:
-        """Small fields and momenta at T = 1; steps have no room for the tails of larger ones."""
-        shape = (options.chains, options.points, cell.size, cell.size)
+        """Ordered fields, as stripes of disordered ones are slow to go, and momenta at T = 1.
+
+        Steps have no room for the tails of larger fluctuations.
+        """
+        count = max(2, round(options.chains * 64 / cell.size))
+        shape = (count, options.points, cell.size, cell.size)
         generator = noise(case, cell, -1)
         phi, pi = (torch.randn(shape, generator=generator).to(device) for _ in range(2))
-        return cls(phi / 3, pi, torch.zeros(0, *shape[:2], dtype=torch.float64))
+        return cls(ORDER + phi / 3, pi, torch.zeros(0, *shape[:2], dtype=torch.float64))
 
     @torch.no_grad()
     def advanced(self, layer: Criticality, every: int, samples: int, generator: torch.Generator) -> Chains:
