@@ -230,7 +230,7 @@ def findings(curves: Sequence[Curve]) -> dict[str, Any]:
     crossings = [[crossing(*couple) for couple in row] for row in couples]
     errors = [[error_of(partial(crossing, beyond=BEYOND), couple) for couple in row] for row in couples]
     limits = [
-        without_step(dts, *([row[j] for row in table] for table in (crossings, errors))) for j in range(len(sizes) - 1)
+        without_step(dts, [row[j] for row in crossings], [row[j] for row in errors]) for j in range(len(sizes) - 1)
     ]
     found: dict[str, Any] = {
         "sizes": sizes, "dts": dts, "crossings": crossings, "crossing_errors": errors,

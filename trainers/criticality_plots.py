@@ -16,7 +16,7 @@ from torch import Tensor
 
 from trainers.criticality_analysis import Curve
 
-PUBLISHED = {"color": "#d1352b", "linewidth": 0.8, "linestyle": "--", "label": "published"}
+PUBLISHED: dict[str, Any] = {"color": "#d1352b", "linewidth": 0.8, "linestyle": "--", "label": "published"}
 
 
 def transition(curves: Sequence[Curve], found: float, control: str, published: float, path: Path) -> None:

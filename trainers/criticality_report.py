@@ -37,17 +37,18 @@ def record_of(folder: Path, case: Case) -> dict[str, Any]:
 
 
 def value_text(values: Sequence[float | None], errors: Sequence[float | None]) -> str:
-    """The mean over seeds, its standard error by their spread, and in brackets that by the bootstraps of all."""
-    if None in values:
-        return ""
+    """The mean over seeds, its standard error by their spread, and in brackets that by the bootstraps of all; how many
+    seeds there are where some have no value."""
     found = [value for value in values if value is not None]
     known = [error for error in errors if error is not None]
+    if not found:
+        return "none"
     text = f"{fmean(found):.4f}"
     if len(found) > 1:
         text += f" +- {stdev(found) / len(found) ** 0.5:.4f}"
     if len(known) == len(found):
         text += f" ({sum(error**2 for error in known) ** 0.5 / len(known):.4f})"
-    return text
+    return text if len(found) == len(values) else f"{text}, {len(found)} of {len(values)}"
 
 
 def crossing_table(records: Sequence[Mapping[str, Any]]) -> Table:

@@ -38,7 +38,7 @@ def langevin_chain() -> None:
 
 
 def soft_spins() -> None:
-    """Steps of any length h that have come to rest keep the mean of phi^2: that of phi g - h g^2/2 is T, with g = dF/dphi.
+    """Steps of any length h that have come to rest keep the mean of phi^2: that of phi g - h g^2/2 is T, g = dF/dphi.
 
     Far above the critical temperature the mean field is normal, its Binder cumulant 0; far below it has one size, 2/3.
     """
