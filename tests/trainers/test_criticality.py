@@ -161,8 +161,8 @@ def test_a_size_looks_where_the_one_before_it_orders() -> None:
         for made in (curve(size, centre, 0.2),)
     ]
     records.insert(0, {**records[-1], "dt": 0.3})
-    for size, centre in ((16, -1.5), (32, -1.4), (64, -1.3)):
-        values = control_values(options, action, Cell(size, 0.2, False), records)
+    for count, (size, centre) in enumerate(((16, -1.5), (32, -1.4), (64, -1.3)), 2):
+        values = control_values(options, action, Cell(size, 0.2, False), records[:count])
         # 3 U / 2 is 1 / (1 + exp(3 L (x - centre) - 2)), and 0.9 at log(9) = 2 - 3 L (x - centre)
         assert values[3] == pytest.approx(centre + (2 - np.log(9)) / (3 * max(16, size / 2)), abs=2e-3)
         assert values[6] - values[0] == pytest.approx(2 * action.width * 16 / size)
