@@ -17,7 +17,7 @@ def wave(**options: object) -> torch.nn.Module:
     return layer
 
 
-def fields(size: tuple[int, int] = (3, 4), batch: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+def fields(size: tuple[int, int] = (4, 3), batch: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     return tuple(  # type: ignore[return-value]
         torch.randn(batch, 2, *size, dtype=torch.float64, generator=generator, requires_grad=True) for _ in range(2)
@@ -28,7 +28,7 @@ def maze(**options: object) -> torch.nn.Module:
     return Maze(1, **{"rtol": 1e-12, **options})
 
 
-def inputs(size: tuple[int, int] = (3, 4), batch: int = 1) -> dict[str, torch.Tensor]:
+def inputs(size: tuple[int, int] = (4, 3), batch: int = 1) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(2)
 
     def rand() -> torch.Tensor:

@@ -71,10 +71,10 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModuleType]:
     """Kernels of the shipped packages and of a wave whose channels are apart."""
     folder = tmp_path_factory.mktemp("ahead")
     for boundary in ("periodic", "zero"):
-        package(wave(boundary), folder, f"ahead_wave_{boundary}")
+        package(wave(boundary), folder, f"chip_wave_{boundary}")
     package(rotating(8), folder, "ahead_rotating")
     names = {"rotating": "ahead_rotating", "coupled_wave": "generated.coupled_wave", "maze": "generated.maze"}
-    names |= {f"wave_{b}": f"ahead_wave_{b}" for b in ("periodic", "zero")}
+    names |= {f"wave_{b}": f"chip_wave_{b}" for b in ("periodic", "zero")}
     return {name: importlib.import_module(f"{module}.kernels") for name, module in names.items()}
 
 
@@ -156,7 +156,7 @@ def test_groups_that_are_no_power_of_two(modules: dict[str, ModuleType], group: 
 @pytest.mark.parametrize("target", TARGETS)
 def test_noise_is_made_on_chip(target: str, tmp_path: Path) -> None:
     """Of hashes in double precision, its constants too, without spills; numbers that are handed in as they are."""
-    name = package(bath(2, "zero"), tmp_path, f"ahead_bath_{target}").__name__
+    name = package(bath(2, "zero"), tmp_path, "ahead_bath").__name__
     module = importlib.import_module(f"{name}.kernels")
     for kernel in ("evolve_kernel", "evolve_adjoint_kernel"):
         sizes, options = launched_planes(module, kernel, PLANE, 1, target)

@@ -49,7 +49,7 @@ def test_two_units_in_the_last_place(dtype: torch.dtype, tmp_path: Path) -> None
         "circle", Lattice(), (u, v), hamiltonian=sp.sin(u) + v * sp.cos(u), integrator=ExplicitEuler(steps=1, dt=0.1),
         metric=Dissipation((1, lambda F: F[v])), readout=energy_density(),
     )  # fmt: skip
-    module = package(flow, tmp_path, f"circle_{str(dtype)[6:]}")
+    module = package(flow, tmp_path, "circle")
     if not importlib.import_module(f"{module.__name__}.cpu").available():
         pytest.skip("no C++ compiler")
     layer = layer_class(module)(1, backend="cpu").to(dtype)

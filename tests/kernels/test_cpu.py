@@ -255,7 +255,7 @@ def test_names_that_the_kernels_use_themselves(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(97, 111), (33, 17)])
 def test_multigrid(boundary: str, size: tuple[int, int], tmp_path: Path) -> None:
     """Odd sizes, coefficients over two orders of magnitude: the solution of the reference, in few iterations."""
-    module = package(screened(boundary), tmp_path, f"multigrid_{boundary}_{size[1]}")
+    module = package(screened(boundary), tmp_path, f"cpu_screened_{boundary}")
     cpu = importlib.import_module(f"{module.__name__}.cpu")
     if not cpu.available():
         pytest.skip("no C++ compiler")

@@ -125,10 +125,10 @@ def test_frames_stream_through_the_steps(method: str, wall: str, rank: int, tmp_
 
 def test_frames_that_stand_still_are_an_input_that_does(tmp_path) -> None:
     moving, still = (
-        layer_class(package(system("strang", "neumann", 2, m), tmp_path, f"driven_still_{m}"))(CHANNELS).double()
-        for m in (True, False)
+        layer_class(package(system("strang", "neumann", 1, m), tmp_path, name))(CHANNELS).double()
+        for m, name in ((True, "driven_strang_neumann_1"), (False, "driven_still"))
     )
-    state, inputs = handed(2, 2, 1, torch.float64)
+    state, inputs = handed(1, 2, 1, torch.float64)
     clock = moving(*state, **inputs, t0=torch.pi / 6, dt=1e-12)  # cos(3 t) = 0 there
     held = still(*state, **{name: x[:, :, 0] for name, x in inputs.items()}, dt=1e-12)
     for a, b in zip(clock, held, strict=True):
@@ -139,7 +139,7 @@ def test_frames_that_stand_still_are_an_input_that_does(tmp_path) -> None:
 
 @pytest.fixture(scope="module")
 def layer(tmp_path_factory: pytest.TempPathFactory) -> torch.nn.Module:
-    module = package(system("strang", "neumann", 1), tmp_path_factory.mktemp("driven"), "driven_shapes")
+    module = package(system("strang", "neumann", 1), tmp_path_factory.mktemp("driven"), "driven_strang_neumann_1")
     return layer_class(module)(CHANNELS).double()
 
 

@@ -14,7 +14,7 @@ import torch
 triton = pytest.importorskip("triton")
 from tests.kernels.ladder import results, system  # noqa: E402
 from tests.lattice.emitted import layer_class, package  # noqa: E402
-from tests.sequence.coupled import COUPLED  # noqa: E402
+from tests.sequence.coupled import COUPLED, module  # noqa: E402
 from tests.sequence.systems import part  # noqa: E402
 
 pytestmark = pytest.mark.covering
@@ -50,7 +50,7 @@ def test_warps_are_powers_of_two(package: str, lanes: int) -> None:
 def test_warps_of_scans_are_powers_of_two(hip: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "hip", hip)
     lm = kernels_of("lm")
-    walked = [part(package(COUPLED[n], tmp_path, f"launches_{n}"), "kernels") for n in ("each", "momenta")]
+    walked = [part(module(n, tmp_path), "kernels") for n in ("each", "momenta")]
     for channels in (*range(1, 70), 1000):
         like = torch.empty(2, 100, channels, device="meta")
         options = [lm._plan(like)[-1], *(k._plan(like)[-1] for k in walked), *(k._walk_plan(like)[-1] for k in walked)]

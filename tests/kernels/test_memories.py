@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from generated.lm import module as lm_module
+from tests.lengths import picked, spread
 from tests.sequence.memories import SYSTEMS, given, made, package_of, started
 
 NAMES = tuple(SYSTEMS)
@@ -31,8 +32,12 @@ def results(layer: object, size: tuple[int, int, int], dtype: torch.dtype) -> tu
     return (*made, *torch.autograd.grad(loss, [*start, *inputs.values(), *layer.parameters()]))
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", [*NAMES, *READ])
+CELLS = [(name, size) for name in (*NAMES, *READ) for size in SIZES]
+# In a short run a size of many vectors each, and single numbers and less than a vector of two.
+SHORT = [(name, SIZES[2 + k % 2]) for k, name in enumerate((*NAMES, *READ))]
+
+
+@pytest.mark.parametrize(("name", "size"), picked(CELLS, *SHORT, ("split", SIZES[0]), ("rotating", SIZES[1])))
 def test_kernels_are_the_reference(name: str, size: tuple[int, int, int]) -> None:
     key, value, _ = size
     plain, fast = (made(name, 2, key, value, backend=backend) for backend in ("torch", "cpu"))
@@ -42,7 +47,7 @@ def test_kernels_are_the_reference(name: str, size: tuple[int, int, int]) -> Non
         assert (x - y).abs().max() <= 1e-12 * (1 + y.abs().max())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", spread(NAMES, 2))
 def test_single_precision(name: str) -> None:
     size = (16, 40, 70)
     fast, exact = (

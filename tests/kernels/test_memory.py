@@ -14,16 +14,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 
+from tests.kept import files_of
 from tests.kernels.ladder import cells, results, system
 from tests.lattice.emitted import layer_class, package
 from tests.lengths import LONG
-from tests.sequence.systems import isotropic
+from tests.sequence.systems import module, part
 
 pytestmark = [
     pytest.mark.covering,
@@ -42,7 +44,8 @@ def sanitizers() -> dict[str, str]:
     found = [subprocess.run(["g++", f"-print-file-name=lib{n}.so"], capture_output=True, text=True).stdout.strip()
              for n in ("asan", "ubsan")]  # fmt: skip
     return {
-        "CXX": "g++ -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer",
+        "CXX": f"{'g++' if LONG else ROOT / 'tests/g++.sh'} -fsanitize=address,undefined -fno-sanitize-recover=all"
+        " -fno-omit-frame-pointer",
         "LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0:detect_odr_violation=0",
     }  # fmt: skip
 
@@ -84,20 +87,20 @@ FAULTS = {
 
 @pytest.mark.parametrize("mode", FAULTS)
 def test_a_planted_fault_is_found(mode: str, tmp_path: Path) -> None:
-    module = package(system("midpoint", "zero", 1), tmp_path, f"planted_{mode}")
-    source = Path(str(module.__file__)).with_name("kernels.cpp")
+    name = "ladder_midpoint_zero_1"  # the ladder takes the package that lies there for its own
+    files = dict(files_of(replace(system("midpoint", "zero", 1), name=name)))
     right, wrong = FAULTS[mode]
-    text = source.read_text()
-    assert text.count(right) == 1
-    source.write_text(text.replace(right, wrong))
-    # The ladder takes the package that lies there for its own.
-    shutil.copytree(source.parent, tmp_path / "there" / "ladder_midpoint_zero_1")
+    assert files["kernels.cpp"].count(right) == 1
+    files["kernels.cpp"] = files["kernels.cpp"].replace(right, wrong)
+    (tmp_path / name).mkdir()
+    for file, text in files.items():
+        (tmp_path / name / file).write_text(text)
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import ladder_midpoint_zero_1; from tests.kernels import ladder; "
         "wrong = ladder.failures('midpoint-zero-1-5', None); print(*wrong, sep='\\n'); sys.exit(bool(wrong))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "there")], cwd=ROOT, capture_output=True, text=True,
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "METRIGEN_CPU_KERNELS": "1", **MODES[mode]()},
     )  # fmt: skip
     assert done.returncode
@@ -113,7 +116,7 @@ class Built:
         self.folder, self.made = folder, {}  # type: ignore[var-annotated]
 
     def __call__(self, method: str, wall: str, rank: int) -> ModuleType:
-        key = f"memory_{method}_{wall}_{rank}"
+        key = f"ladder_{method}_{wall}_{rank}"
         if key not in self.made:
             self.made[key] = package(system(method, wall, rank), self.folder, key)
         return self.made[key]
@@ -220,8 +223,7 @@ except MemoryError as error:
 
 
 def test_a_sequence_that_cannot_have_its_workspace(tmp_path: Path) -> None:
-    module = package(isotropic(), tmp_path, "memory_of_tokens")
-    cpu = importlib.import_module(f"{module.__name__}.cpu")
+    cpu = part(module("isotropic", tmp_path), "cpu")
     like, x = torch.zeros(()).expand(1, 1, 2**44), torch.zeros(64)
     with pytest.raises(MemoryError, match="scan_adjoint needs a workspace"):
         cpu._run("scan_adjoint", like, (x,) * 40, x)

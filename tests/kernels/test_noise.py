@@ -70,7 +70,7 @@ Layers = tuple[torch.nn.Module, torch.nn.Module, ModuleType]
 
 def pair(cell: str, folder: Path, dtype: torch.dtype = torch.float64) -> Layers:
     """A layer with kernels, the same by the reference, and their package."""
-    module = package(made(cell), folder, f"drawn_{cell}")
+    module = package(made(cell), folder, f"noisy_{cell}")
     ours, truth = (layer_class(module)(CHANNELS, backend=b, dtype=dtype) for b in (KERNELS, "torch"))
     return ours, truth, module
 

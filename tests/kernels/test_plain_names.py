@@ -117,7 +117,7 @@ def test_namesakes_of_made_names_change_no_number(backend: str, tmp_path: Path) 
     values = [0.05 * k for k in range(len(NAMES))]
     found = []
     for names in (NAMES, plain):
-        module = package(system(names), tmp_path, f"namesakes_{names[0]}_{backend}")
+        module = package(system(names), tmp_path, f"namesakes_{names[0]}")
         layer = layer_class(module)(3, backend=backend, init=dict(zip(names, values, strict=True))).double()
         generator = torch.Generator().manual_seed(0)
         torch.nn.init.normal_(layer.get_parameter("raw_B" if hasattr(layer, "raw_B") else "B"), generator=generator)

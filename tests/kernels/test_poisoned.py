@@ -11,6 +11,7 @@ import inspect
 import math
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 triton = pytest.importorskip("triton")
+from tests.kept import files_of  # noqa: E402
 from tests.kernels.ladder import STILL, results, system  # noqa: E402
 from tests.lattice.emitted import arrays_of, layer_class, package  # noqa: E402
 from tests.sequence.coupled import COUPLED  # noqa: E402
@@ -99,7 +101,7 @@ RUNS = [(case, limits) for case in CASES for limits in (WHOLE, PARTS) if "monoto
 @pytest.mark.parametrize(("case", "limits"), RUNS, ids=[f"{c}-{'parts' if at else 'whole'}" for c, at in RUNS])
 def test_fields(case: str, limits: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     method, wall, rank = case.split("-")
-    made = package(system(method, wall, int(rank)), tmp_path, f"poisoned_{method}_{wall}_{rank}_{len(limits)}")
+    made = package(system(method, wall, int(rank)), tmp_path, f"poisoned_{method}_{wall}_{rank}")
     watched = Watched(made, monkeypatch, **limits)
     for shape in CASES[case]:
         compare(made, shape, method in STILL)  # what is not asked for may hold NaN, which reaches no result
@@ -147,9 +149,10 @@ FAULTS = {
 def test_a_planted_fault_is_found(told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first store of a step, with another mask."""
     name = "planted_" + told.replace(" ", "_")
-    package(system("strang", "zero", 2), tmp_path / "right", f"{name}_right")
-    source = tmp_path / "right" / f"{name}_right"
-    target = source.rename(tmp_path / name)
+    target = tmp_path / name
+    target.mkdir()
+    for file, text in files_of(replace(system("strang", "neumann", 2), name="poisoned_strang_neumann_2")).items():
+        (target / file).write_text(text)
     right, wrong = FAULTS[told]
     text = (target / "kernels.py").read_text()
     head, store, rest = text.partition("    tl.store(")

@@ -14,13 +14,13 @@ from metrigen import Param, mix
 triton = pytest.importorskip("triton")
 from tests.kernels.ahead import TARGETS, resources, source, vector_registers  # noqa: E402
 from tests.lattice.emitted import package  # noqa: E402
-from tests.sequence.coupled import COUPLED, alike  # noqa: E402
+from tests.sequence.coupled import COUPLED, module  # noqa: E402
 from tests.sequence.systems import cell, p, part, q, turn  # noqa: E402
 
 B = Param("B", shape=("C", "C"), block=64, antisymmetric=True)
 D = Param("D", shape=("C", "C"), block=64, antisymmetric=True)
 SYSTEMS = {
-    "alike": alike("ahead_alike"),
+    "alike": COUPLED["alike"],
     "each": COUPLED["each"],
     "momenta": COUPLED["momenta"],
     # As large as it gets: two matrices in blocks of 64.
@@ -39,7 +39,9 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModuleType]:
     folder = tmp_path_factory.mktemp("coupled_ahead")
-    return {n: part(package(system, folder, f"ahead_{n}"), "kernels") for n, system in SYSTEMS.items()}
+    made = {n: module(n, folder) for n in SYSTEMS if n in COUPLED}
+    made["large"] = package(SYSTEMS["large"], folder, "ahead_large")
+    return {n: part(each, "kernels") for n, each in made.items()}
 
 
 def plan(kernels: ModuleType, target: str, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, int], int]:

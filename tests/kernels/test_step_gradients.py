@@ -129,7 +129,7 @@ def test_the_gradient_to_a_time_step_is_that_of_the_reference(
 @pytest.mark.skipif(KERNELS == "triton", reason="many steps of the interpreter")
 @pytest.mark.parametrize("name", ["strang", "point"])
 def test_many_steps_in_stretches(name: str, tmp_path: Path) -> None:
-    ours, truth = layers(SYSTEMS[name](), tmp_path, f"many {name}")
+    ours, truth = layers(SYSTEMS[name](), tmp_path, name)
     dt = torch.tensor(0.01, dtype=torch.float64, requires_grad=True)
     for a, b in zip(*(slopes(layer, "forward", dt, 150) for layer in (ours, truth)), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-9)
@@ -137,7 +137,7 @@ def test_many_steps_in_stretches(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(KERNELS != "triton", reason="planes that do not fit on a chip")
 def test_kernels_step_by_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, truth = layers(SYSTEMS["strang"](), tmp_path, "apart")
+    ours, truth = layers(SYSTEMS["strang"](), tmp_path, "strang")
     kernels = ours.OPERATORS.backends["triton"]
     monkeypatch.setattr(kernels, "_channels_together", lambda *_: 0)
     for asked in (True, False):
@@ -147,7 +147,7 @@ def test_kernels_step_by_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_compiled_and_twice(tmp_path: Path) -> None:
-    ours, truth = layers(SYSTEMS["rk4"](), tmp_path, "twice")
+    ours, truth = layers(SYSTEMS["rk4"](), tmp_path, "rk4")
     arrays = {n: x.detach() for n, x in given(ours).items()}
     dt = torch.tensor(0.05, dtype=torch.float64, requires_grad=True)
 
@@ -167,7 +167,7 @@ def test_compiled_and_twice(tmp_path: Path) -> None:
 @pytest.mark.skipif(KERNELS == "triton", reason="samples with their own steps go one after the other")
 def test_a_step_for_every_sample_twice_and_without_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second derivative is that of the reference, of one sample after the other; so is all where nothing compiles."""
-    kind = layer_class(package(SYSTEMS["rotating"](), tmp_path, "asked_rotating_twice"))
+    kind = layer_class(package(SYSTEMS["rotating"](), tmp_path, "asked_rotating"))
     ours, truth = (kind(CHANNELS, backend=backend, dtype=torch.float64) for backend in ("auto", "torch"))
     for a, b in zip(ours.parameters(), truth.parameters(), strict=True):
         torch.nn.init.normal_(a, std=0.3), b.data.copy_(a.data)
