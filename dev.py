@@ -126,9 +126,10 @@ def pytest(name: str, arguments: "list[str]", environment: "dict[str, str]") -> 
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        bytecode = {"PYTHONDONTWRITEBYTECODE": ""}  # tests start many processes, which are to compile no module again
         # Neighbours stay in one process while they can: they share what they build.
         command = [PYTHON, "-m", "pytest", "-n", "2", "--dist", "worksteal", "--junitxml", report, *arguments]
-        code = run(*command, **{**threads, **environment})
+        code = run(*command, **{**threads, **bytecode, **environment})
         seconds = time.monotonic() - began
         if not report.exists():
             return [(name, seconds, 0, 1)]

@@ -6,13 +6,13 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from tests import processes
 from tests.lengths import LONG, covering
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,19 +64,13 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def metrigen() -> Run:
-    """``metrigen(*arguments, cwd=..., **environment)`` runs the command line in a process of its own."""
+    """``metrigen(*arguments, cwd=..., **environment)`` runs the command line in a process of its own: from nothing if
+    it has another environment."""
 
     def run(*arguments: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-        quiet = {k: v for k, v in os.environ.items() if k not in ("FORCE_COLOR", "NO_COLOR", "COLUMNS")}
-        return subprocess.run(
-            [sys.executable, "-m", "metrigen", *map(str, arguments)],
-            cwd=cwd,
-            env={**quiet, "PYTHONPATH": str(ROOT), **environment},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        own = dict.fromkeys(("FORCE_COLOR", "NO_COLOR", "COLUMNS")) | {"PYTHONPATH": str(ROOT)} | environment
+        fork = processes.FORKS and not environment
+        return processes.python("-m", "metrigen", *arguments, cwd=cwd, fork=fork, **own)
 
     return run
 

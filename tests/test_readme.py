@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.bytes import table
 from tests.conftest import ROOT
 
@@ -44,7 +45,7 @@ def test_the_programs_print_what_they_say(number: int, tmp_path: Path) -> None:
     assert said, code
     path = tmp_path / "program.py"
     path.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{code}", encoding="utf-8")
-    done = subprocess.run([sys.executable, path], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = processes.python(path, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == said[1]
 

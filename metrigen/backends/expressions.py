@@ -185,8 +185,10 @@ def _number(value: sp.Expr) -> tuple[str, int]:
     return (f"({value.p} / {value.q})" if _divided(value) else repr(double(value))), _ATOM
 
 
-_DIGITS = r"\d+\.?\d*(?:e[-+]?\d+)?"
-_PLAIN = rf"(?:{_DIGITS}|[-() /])+"  # a number or a quotient of two, as it is printed; never a name such as e or e1
+_DIGITS = r"\d+(?:\.\d*)?(?:e[-+]?\d+)?"
+# A number or a quotient of two, as it is printed; never a name such as e or e1. A number ends where its digits do: one
+# that could be cut anywhere would be tried in two to the power of its digits ways.
+_PLAIN = rf"(?:{_DIGITS}(?![\d.])|[-() /])+"
 
 
 def _call(spelling: str) -> Callable[..., str]:

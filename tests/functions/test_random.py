@@ -56,16 +56,21 @@ def expressions(draw: Any, depth: int = 4) -> sp.Expr:
     return draw(st.sampled_from(_BINARY))(draw(expressions(depth - 1)), draw(expressions(depth - 1)))
 
 
+@cache
+def flat(expr: sp.Expr) -> tuple[dict[sp.Expr, sp.Dummy], sp.Expr]:
+    """Its parts with the symbols that stand for them, none where it has none, and the expression in those symbols."""
+    stand_ins = {a: sp.Dummy(real=True) for a in expr.args if isinstance(a, sp.Expr) and a.free_symbols}
+    if not stand_ins or isinstance(expr, sp.Piecewise):
+        return {}, expr
+    return stand_ins, expr.func(*(stand_ins.get(a, a) for a in expr.args), evaluate=False)
+
+
 def moved(expr: sp.Expr, point: dict[sp.Symbol, Any], source: random.Random, memo: dict[sp.Basic, Any]) -> Any:
     """The value with every intermediate one moved by up to four units of float64."""
     if expr not in memo:
-        stand_ins = {a: sp.Dummy(real=True) for a in expr.args if isinstance(a, sp.Expr) and a.free_symbols}
-        if not stand_ins or isinstance(expr, sp.Piecewise):
-            memo[expr] = value(expr, point)
-        else:
-            inner = {d: moved(a, point, source, memo) for a, d in stand_ins.items()}
-            flat = expr.func(*(stand_ins.get(a, a) for a in expr.args), evaluate=False)
-            memo[expr] = value(flat, inner)
+        stand_ins, outer = flat(expr)
+        inner = {d: moved(a, point, source, memo) for a, d in stand_ins.items()} if stand_ins else point
+        memo[expr] = value(outer, inner)
         if abs(memo[expr]) > 1e140:
             raise OverflowError("its square is no double")
         memo[expr] *= 1 + mpmath.mpf(source.uniform(-4, 4)) * EPS

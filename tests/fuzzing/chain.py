@@ -108,7 +108,7 @@ def chain_of(cell: Cell, system: System, seed: int, folder: Path) -> Chain:
     shutil.rmtree(target, ignore_errors=True)
     found = layer_class(imported(compiled.files, folder, name))
     lowered = None if isinstance(system.domain, Sequence) else layer.lowered
-    made = Chain(cell, system, layer.derivation, compiled.laws, lowered, found, (), {}, seed)
+    made = Chain(cell, system, layer.source.derivation, compiled.laws, lowered, found, (), {}, seed)
     _draw(made)
     return made
 

@@ -83,7 +83,8 @@ def _all_proved(patch: pytest.MonkeyPatch) -> None:
 
     def proud(spec: Any) -> Any:
         found = made(spec)
-        return replace(found, laws=tuple(replace(law, verdict="proved") for law in found.laws))
+        laws = tuple(replace(law, verdict="proved") for law in found.source.laws)
+        return replace(found, source=replace(found.source, laws=laws))
 
     patch.setattr(chain, "layer_of", proud)
 

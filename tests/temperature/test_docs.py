@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests import processes
 from tests.conftest import ROOT
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -22,7 +22,7 @@ def test_the_page(metrigen: Run, tmp_path: Path) -> None:
     built = metrigen("build", "bath.py", cwd=tmp_path)
     assert built.returncode == 0, built.stderr
     assert "fluctuation_dissipation" in built.stdout
-    done = subprocess.run([sys.executable, "use.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = processes.python("use.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     pairs = zip(re.findall(r"\d\.\d+", done.stdout), re.findall(r"\d\.\d+", text), strict=True)
     assert max(abs(float(a) - float(b)) for a, b in pairs) < 2e-3, done.stdout

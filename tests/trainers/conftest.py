@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
+from tests import processes
+
 
 @pytest.fixture
-def run_module(root: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_module(tmp_path: Path) -> Callable[..., CompletedProcess[str]]:
     """``run_module(name, *arguments)`` is ``python -m name arguments`` in a process of its own, on one thread."""
+    return partial(processes.python, "-m", OMP_NUM_THREADS="1", MPLCONFIGDIR=str(tmp_path))
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLCONFIGDIR": str(tmp_path)}
-        command = [sys.executable, "-m", *arguments]
-        return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
 
-    return run
+@pytest.fixture
+def run_ranks(tmp_path: Path) -> Callable[..., CompletedProcess[str]]:
+    """``run_ranks(count, name, *arguments)``: the same in processes that meet."""
+    return partial(processes.ranks, OMP_NUM_THREADS="1", MPLCONFIGDIR=str(tmp_path))

@@ -58,11 +58,9 @@ def test_smoke(run_module: Callable[..., CompletedProcess[str]], tmp_path: Path)
     assert "Traceback" not in done.stderr
 
 
-def test_two_processes_keep_the_states_of_both(
-    run_module: Callable[..., CompletedProcess[str]], tmp_path: Path
-) -> None:
+def test_two_processes_keep_the_states_of_both(run_ranks: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
     arguments = ("--smoke", "--model", "physics", "--out", str(tmp_path), "--name", "two")
-    done = run_module("torch.distributed.run", "--nproc-per-node", "2", "-m", "trainers.lm", *arguments)
+    done = run_ranks(2, "trainers.lm", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     kept = load_file(tmp_path / "two" / "physics" / CHECKPOINT)["more.carried"]
     assert kept.shape == (2, 2, 2, 4, 24)  # processes, layers, q and p, windows, oscillators

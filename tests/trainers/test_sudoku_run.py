@@ -86,11 +86,9 @@ def test_the_weights_of_a_run_are_the_averaged_ones(tmp_path: Path, puzzles: Puz
     assert not torch.equal(kept["model.theta"], kept["more.average.theta"])
 
 
-def test_two_processes_are_one_run(run_module: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
-    done = run_module(
-        "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "trainers.sudoku",
-        "--smoke", "--accelerator", "cpu", "--out", str(tmp_path), "--name", "two",
-    )  # fmt: skip
+def test_two_processes_are_one_run(run_ranks: Callable[..., CompletedProcess[str]], tmp_path: Path) -> None:
+    given = ("--smoke", "--accelerator", "cpu", "--out", str(tmp_path), "--name", "two")
+    done = run_ranks(2, "trainers.sudoku", *given)
     assert done.returncode == 0, done.stderr
     kept = load_file(tmp_path / "two" / CHECKPOINT)
     assert kept["more.pool.state"].shape[:2] == (2, SMOKE["pool"])
