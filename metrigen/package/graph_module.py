@@ -68,6 +68,7 @@ def _constants(layer: Layer) -> list[tuple[str, str]]:
     found += [("ALONG", repr(edges))] if edges else []
     driven = tuple(a.name for a in inputs_of(layer) if a.driven)
     found += [("DRIVEN", repr(driven))] if driven else []
+    found += [("SAMPLES", repr(tuple(layer.given.of_samples)))] if layer.given.of_samples else []
     return [*found, *([("TIMED", "True")] if timed(layer) else []), *clocked(layer)]
 
 
@@ -256,9 +257,11 @@ def _readout(package: Package) -> list[str]:
     if not package.registers("readout"):
         return [*lines, f"    return torch.cat({call}, 1).to(_dtype)", ""]
     passed = call.removeprefix("reference.readout(_graph, ").removesuffix(")")
+    moving = "t" in (a.name for a in layer.programs["readout"].inputs)  # kernels take one time for all samples
+    apart = " or isinstance(t, Tensor) and t.dim()" if moving else ""
     return [
         *lines,
-        "    if by_reference(self.backend):",
+        f"    if by_reference(self.backend){apart}:",
         f"        return torch.cat({call}, 1).to(_dtype)",
         f"    self._allow({layer.lowered.fields[0]})",
         f"    return Bound(operators, _graph).readout({passed}).to(_dtype)",

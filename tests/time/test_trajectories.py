@@ -8,7 +8,7 @@ import pytest
 import sympy as sp
 import torch
 
-from metrigen import RK4, Dissipation, Field, Graph, Leapfrog, System, energy_density, grad, t
+from metrigen import RK4, Dissipation, Field, Graph, Input, Leapfrog, System, energy_density, grad, t
 from tests.lattice.emitted import layer_class, package
 from tests.surface.systems import drawn
 from tests.time.systems import POINT, oscillator
@@ -27,11 +27,11 @@ def turning(method: Any) -> System:
 
 
 def heated(method: Any) -> System:
-    """A flow on a graph with a conductance that moves."""
+    """A flow on a graph with a conductance that moves, and a source with a value for every step."""
     graph = Graph()
-    u = Field("u", graph)
+    u, s, w = Field("u", graph), Input("s", graph, time_dependent=True), Input("w", graph.edges, nonnegative=True)
     return System("heated", graph, (u,), readout=energy_density(), integrator=method,
-                  hamiltonian=(2 + sp.cos(t)) * grad(u).square / 2, metric=Dissipation((1, lambda F: F[u])),
+                  hamiltonian=(2 + sp.cos(t)) * w * grad(u).square / 2 - s * u, metric=Dissipation((1, lambda F: F[u])),
                   )  # fmt: skip
 
 
@@ -66,11 +66,52 @@ def test_a_reading_without_t_asks_for_none(tmp_path) -> None:
         layer.rates(states)
 
 
-def test_a_graph_is_read_alike(tmp_path) -> None:
+W = {"edges": (4,), "channels of pairs": (2, 4, 4), "pairs": (3, 2, 4, 4)}
+
+
+@pytest.mark.parametrize("name", W)
+@pytest.mark.parametrize("backend", ["torch", "auto"])
+def test_a_graph_is_read_alike(name: str, backend: str, tmp_path) -> None:
+    """By a list of edges or of all pairs, with weights that samples share or not, samples at times of their own, by the
+    operators as well: state by state, and as a layer in a row reads its last state."""
     layer = made(heated(RK4(K, 0.03)), tmp_path)
-    edges = torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]])
-    states = layer.rollout(drawn((3, 2, 4), 1), edge_index=edges)
+    layer.backend = backend
+    edges = {"edge_index": torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]])} if name == "edges" else {}
+    u, s, w = drawn((3, 2, 4), 1), drawn((3, 2, K, 4), 2), drawn(W[name], 3, True)
+    t0 = torch.tensor([0.0, 0.3, 1.0], dtype=torch.float64)
+    states = layer.rollout(u, s=s, w=w, t0=t0, **edges)
+    times = t0[:, None] + 0.03 * torch.arange(1, K + 1, dtype=torch.float64)
     for method in (layer.energy, layer.readout, layer.flux):
         with pytest.raises(TypeError, match=method.__name__):
-            method(states, edge_index=edges)
-        method(states, edge_index=edges, t=0.03 * torch.arange(1, K + 1))
+            method(states, s=s, w=w, **edges)
+        found = method(states, s=s, w=w, t=times, **edges)
+        for b, k in ((0, 0), (1, 2), (2, K - 1)):
+            state, own = layer.STATE(states.u[b : b + 1, :, k]), w[b : b + 1] if name == "pairs" else w
+            one = method(state, s=s[b : b + 1, :, k], w=own, t=times[b, k], **edges)
+            torch.testing.assert_close(found[b, k] if found.dim() == 2 else found[b, :, k], one[0])
+    last, read = layer.rollout_readout(u, s=s, w=w, t0=t0, **edges)
+    assert torch.equal(read, layer.readout(states, s=s, w=w, t=times, **edges))
+    ended = layer.readout(layer(u, s=s, w=w, **edges), s=s[:, :, -1], w=w, t=K * 0.03, **edges)
+    torch.testing.assert_close(layer.sequential(s=s, w=w, **edges)(u), ended)
+    still, nothing = layer.rollout_readout(u, s=s[:, :, :1], w=w, steps=0, **edges)
+    assert torch.equal(still.u, u)
+    assert nothing.shape == (3, 2, 0, 4)
+    assert torch.equal(last.u, states.last.u)
+    if edges:
+        graphs = layer.energy(states, s=s, w=w, t=times, batch=torch.tensor([0, 0, 1, 1]), **edges)
+        torch.testing.assert_close(graphs.sum(1), layer.energy(states, s=s, w=w, t=times, **edges))
+
+
+def test_a_call_without_steps_or_samples_has_gradients(tmp_path) -> None:
+    """Those of no sample are zero, and not NaN, whatever their time steps are."""
+    layer = made(oscillator(Leapfrog(K, DT), damped=False, moving=False), tmp_path)
+    q = drawn((3, 2), 1).requires_grad_()
+    layer.rollout(q, q, steps=0).q.sum().backward()
+    assert torch.equal(q.grad, torch.zeros_like(q))
+    dt = torch.zeros(0, dtype=torch.float64, requires_grad=True)
+    for backend in ("torch", "auto"):
+        layer.backend = backend
+        layer.zero_grad()
+        layer(q[:0], q[:0], dt=dt).q.sum().backward()
+        assert dt.grad.shape == (0,)
+        assert all(torch.equal(x.grad, torch.zeros_like(x)) for x in layer.parameters() if x.grad is not None)
