@@ -104,6 +104,7 @@ class CpuKernels:
             driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request, reads=self.reads,
             of_samples=_places(self.fixed, self.of_samples),
             units=self.units, minimum=self.minimum,
+            matrices=any(a.kind is Kind.MATRIX for a in (*self.sums, *self.readout_sums)),
             windows=len(self.halo) == 2 and not any(a.driven for a in self.fixed) and self.walls is None,
             bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
