@@ -375,8 +375,7 @@ def _block(derivation: Derivation, programs: Sequence[Program], evolution: Evolu
         return 1
     if any(isinstance(s, Total) or _sums_channels(s) for p in programs for s in p.body):
         return None
-    forms = [derivation.hamiltonian, *(b.form for b in (derivation.bracket, derivation.metric) if b is not None)]
-    blocks = {s.block for e in forms for s in e.free_symbols if isinstance(s, Param) and s.is_matrix}
+    blocks = {s.block for e in derivation.densities for s in e.free_symbols if isinstance(s, Param) and s.is_matrix}
     return blocks.pop() if len(blocks) == 1 else None
 
 
