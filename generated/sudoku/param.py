@@ -187,7 +187,7 @@ def _mirrored(matrix: Tensor, name: str, sign: int) -> Tensor:
 
 
 def block_diagonal(blocks: Tensor, channels: int) -> Tensor:
-    """The channel matrix (*L, C, C) with these blocks (*L, n, b, b) on its diagonal, cut off behind the last channel."""
+    """Channel matrices (*L, C, C) with the blocks (*L, n, b, b) on the diagonal, cut off behind the last channel."""
     whole = torch.diag_embed(blocks.movedim(-3, -1), dim1=-4, dim2=-2)
     return whole.flatten(-4, -3).flatten(-2)[..., :channels, :channels]
 
