@@ -43,6 +43,7 @@ class Surface(nn.Module):
     channels: int
     _starts: Mapping[str, Any] = {}
     _frozen: tuple[str, ...] = ()
+    _results: Mapping[str, tuple[str, ...]] = {}  # method of HOISTED -> the buffers that keep what it makes
     _trained: tuple[str, ...] = ()
     _ran: str = ""
     _kept_step: Tensor  # of a frozen layer
@@ -117,7 +118,7 @@ class Surface(nn.Module):
         assigned to while it is frozen."""
         for name in self._frozen:
             delattr(self, name)
-        first, self._frozen = not self._frozen, ()
+        first, self._frozen, self._results = not self._frozen, (), {}
         if first and on:
             self._trained = tuple(name for name, raw in self.named_parameters() if raw.requires_grad)
         if not on:
@@ -132,6 +133,7 @@ class Surface(nn.Module):
         for name, value in found.items():
             self.register_buffer(name, value, persistent=False)
         self._frozen = tuple(found)
+        self._results = {own: tuple(n for n in found if n.startswith(f"_kept{own}_")) for own in self.HOISTED}
         return self
 
     def _depending(self) -> dict[str, Tensor]:
@@ -141,12 +143,10 @@ class Surface(nn.Module):
     def _hoisted(self, name: str, *given: Any) -> Any:
         """What a method of HOISTED makes of parameters alone, for tensors like the last of ``given``, behind dt where
         that is no parameter: of a frozen layer what is kept, if it was made for these."""
-        if not self._frozen:
-            return getattr(self, name)(*given)
-        made = tuple(n for n in self._frozen if n.startswith(f"_kept{name}_"))
+        made = self._results.get(name, ())
         if made and (len(given) == 1 or given[0] is self._kept_step):
-            kept, like = tuple(getattr(self, n) for n in made), given[-1]
-            if all(x.dtype == like.dtype and x.device == like.device for x in kept):
+            kept, like = tuple([self._buffers[n] for n in made]), given[-1]
+            if all([x.dtype == like.dtype and x.device == like.device for x in kept]):
                 return kept
         return getattr(self, name)(*given)
 

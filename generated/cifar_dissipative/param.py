@@ -35,7 +35,7 @@ class LayerParam:
         self.symmetry, self.block = symmetry, block
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name, self.raw_name = name, f"raw_{name}"
+        self.name, self.raw_name, self.kept = name, f"raw_{name}", kept_name(name)
         bound = "" if self.below is None else f"below {self.below}"
         words = [
             {1: "symmetric", -1: "antisymmetric"}.get(self.symmetry, ""),
@@ -62,7 +62,7 @@ class LayerParam:
         if layer is None:
             return self  # of the class: its declaration
         if layer._frozen:
-            return getattr(layer, kept_name(self.name))
+            return layer._buffers[self.kept]
         value = self.bounded(layer)
         if self.block is not None:
             return block_diagonal(value, layer.channels)
@@ -188,6 +188,8 @@ def _mirrored(matrix: Tensor, name: str, sign: int) -> Tensor:
 
 def block_diagonal(blocks: Tensor, channels: int) -> Tensor:
     """Channel matrices (*L, C, C) with the blocks (*L, n, b, b) on the diagonal, cut off behind the last channel."""
+    if blocks.shape[-3] == 1:
+        return blocks[..., 0, :channels, :channels]
     whole = torch.diag_embed(blocks.movedim(-3, -1), dim1=-4, dim2=-2)
     return whole.flatten(-4, -3).flatten(-2)[..., :channels, :channels]
 

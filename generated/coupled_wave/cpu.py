@@ -382,7 +382,7 @@ class _Unit:
     def _shaped(self, found: Tensor, kind: str, dtype: torch.dtype) -> Tensor:
         """The numbers (..., units of a sample, those of a unit) of a coefficient in its shape (..., *shape)."""
         if kind == "matrix":
-            return block_diagonal(found.unflatten(-1, (self.group, self.group)), self.channels).to(dtype)
+            return block_diagonal(found.unflatten(-1, (self.group, self.group)), self.channels).to(dtype, copy=True)
         return (found.sum((-2, -1)) if kind == "scalar" else found.flatten(-2)).to(dtype, copy=True)
 
 

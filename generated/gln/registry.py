@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from .base import Tensors, Unready, operator_prefix, pullback, unshared
+from .direct import direct
 
 Names = Sequence[str]
 Run = Callable[..., Any]
@@ -48,6 +49,7 @@ class Operators:
         backends: Mapping[str, ModuleType | None],
     ) -> None:
         self.prefix, self.kinds, self.axes = operator_prefix(package, self.first), kinds, axes
+        self.units = {kind: tuple(map(int, kind.split()[1:])) for kind in kinds.values() if kind.startswith("units")}
         self.reference, self.registered = reference, dict[str, Run]()
         self.kernels = dict[str, tuple[str, ...]]()  # operator -> the backends that have kernels for it
         self.missing = tuple(name for name, module in backends.items() if module is None)
@@ -207,20 +209,25 @@ class Operators:
         taken = ", ".join([*(f"Tensor {a}" for a in arrays), *numbers])
         returned = "Tensor" if results == 1 else f"({', '.join(['Tensor'] * results)})"
         qualified = f"{self.prefix}_{name}"
-        made = torch.library.custom_op(
-            qualified, checked(runs["reference"], False), mutates_args=(), schema=f"({taken}) -> {returned}"
-        )
-        for device, backend in self.device_of.items():
-            if backend in runs:
-                made.register_kernel(device)(checked(runs[backend], self.backends[backend].OWNED))
+        general = checked(runs["reference"], False)
+        made = torch.library.custom_op(qualified, general, mutates_args=(), schema=f"({taken}) -> {returned}")
+        by_device = {
+            device: checked(runs[backend], self.backends[backend].OWNED)
+            for device, backend in self.device_of.items()
+            if backend in runs
+        }
+        for device, kernel in by_device.items():
+            made.register_kernel(device)(kernel)
+
+        def back(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
+            return (*as_tuple(backward(ctx, *grads)), *(None for _ in numbers))
+
         made.register_fake(checked(fake, True))
-        made.register_autograd(
-            lambda ctx, *grads: (*as_tuple(backward(ctx, *grads)), *(None for _ in numbers)), setup_context=keep
-        )
+        made.register_autograd(back, setup_context=keep)
         for device in ("cpu", "cuda"):
             torch.library.register_autocast(qualified, device, torch.float32)
         self.registered[name], self.kernels[name] = made, tuple(n for n in runs if n != "reference")
-        return made
+        return direct(made, by_device, count, keep, back)
 
     def _each(self, function: str, make: Callable[[ModuleType], Run]) -> dict[str, Run]:
         """``make`` of the reference and of every backend that has a function of that name."""
@@ -244,11 +251,13 @@ class Operators:
             at_once = hasattr(self.backends.get(name), "OF_SAMPLES")
 
             def call(*given: Any) -> Tensors:
-                arrays, numbers = given[: len(kinds)], given[len(kinds) :]
-                ins = [axis(kind, x) for kind, x in zip(kinds, arrays)]
-                if at_once or -1 not in ins:
+                if at_once:
                     with suppress(Unready):
                         return tuple(run(*given))
+                arrays, numbers = given[: len(kinds)], given[len(kinds) :]
+                ins = [axis(kind, x) for kind, x in zip(kinds, arrays)]
+                if -1 not in ins:
+                    return tuple(run(*given))
                 samples = next(x.shape[0] for x, kind in zip(arrays, kinds) if kind == "field")
                 outs = None if first is None else ins[first:]
                 return each_sample(lambda *x: run(*x, *numbers), samples, arrays, ins, outs, self.axes)
@@ -281,8 +290,7 @@ class Operators:
 
     def shapes(self, whole: torch.Size) -> dict[str, tuple[int, ...]]:
         """The shape of every kind of array, of that of a field."""
-        units = [kind for kind in self.kinds.values() if kind.startswith("units")]
-        rows = {kind: (whole[1], *map(int, kind.split()[1:])) for kind in units}
+        rows = {kind: (whole[1], *sizes) for kind, sizes in self.units.items()}
         return {"field": whole, "channel": whole[1:2], "matrix": (whole[1], whole[1]), "scalar": (), **rows}
 
     def _check(self, kinds: Names, tensors: Tensors) -> None:
@@ -296,15 +304,16 @@ class Operators:
             if kind == "any":
                 continue
             shape = x.shape
-            if kind.startswith(_OF_SAMPLES):
-                kind = kind.removeprefix(_OF_SAMPLES)
-                shape = shape[1:] if len(shape) > len(shapes[kind]) and shape[0] == whole[0] else shape
-            elif kind not in shapes:  # with a value for every step
-                kind, shape = kind.removeprefix(_BY_STEP), shape[1:]
-                if kind == "field" and x.dtype == _HASHES and shape == whole[:2]:
-                    continue
-            if shape != shapes[kind]:
-                raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shapes[kind])} is needed")
+            if shape != shapes.get(kind):
+                if kind.startswith(_OF_SAMPLES):
+                    kind = kind.removeprefix(_OF_SAMPLES)
+                    shape = shape[1:] if len(shape) > len(shapes[kind]) and shape[0] == whole[0] else shape
+                elif kind not in shapes:  # with a value for every step
+                    kind, shape = kind.removeprefix(_BY_STEP), shape[1:]
+                    if kind == "field" and x.dtype == _HASHES and shape == whole[:2]:
+                        continue
+                if shape != shapes[kind]:
+                    raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shapes[kind])} is needed")
             if x.dtype != dtype or x.device != device:
                 raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
 

@@ -33,7 +33,7 @@ def files_of(package: Package) -> tuple[str, ...]:
         found = ["evolving"] if "evolve" in makers else []
         found += ["readings"] if "rollout_readout" in makers else []
         found += ["solving"] if makers & {"implicit", "solve"} else []
-    return ("registry", *found)
+    return ("direct", "registry", *found)
 
 
 def operators_text(package: Package, header: str) -> str:
