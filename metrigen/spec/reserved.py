@@ -68,7 +68,7 @@ CLASSES = frozenset(
     """
     Accuracy Any BaseLayer Bound Callable Dense FunctionType GraphOperators KEPT LatticeLayer LayerParam Mapping
     Method NamedTuple NoCache NoCompiler Noisy NotConverged OneTensor Options OtherSettings Path Report Run Span
-    Sparse StepCheck SteadyOperators Stepping Surface Tensor Tensors
+    Sparse SteadyOperators StepCheck Stepping Surface Tensor Tensors Unready
     """.split()
 )
 
