@@ -233,7 +233,7 @@ def hamiltonian_of_a_mass() -> None:
     assert sp.expand(made.hamiltonian - p**2 / (2 * m)) == 0
 
 
-def without_signs(gradients, w, over, order_t=0):
+def without_signs(gradients, w, over):
     """E_u without (-1)^|alpha|."""
     return tidy(
         sp.Add(

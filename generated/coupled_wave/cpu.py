@@ -34,6 +34,7 @@ from torch import Tensor
 
 from . import precompiled, reference
 from .base import unshared
+from .param import block_diagonal
 from .stretches import rolled, rolled_adjoint, rolled_readout, rolled_readout_adjoint
 
 Tensors = tuple[Tensor, ...]
@@ -375,15 +376,14 @@ class _Unit:
         """The sums of all units, in a fixed order, in the shape of each coefficient."""
         g, dtype = self.group, self.like.dtype
         widths = [g * g if kind == "matrix" else g for _, kind in kinds]
-        whole = sums.unflatten(0, (self.samples, -1)).sum(0)
-        found = {}
-        for (name, kind), blocks in zip(kinds, whole.split(widths, 1)):
-            if kind == "matrix":
-                turned = torch.diag_embed(blocks.reshape(-1, g, g).permute(1, 2, 0), dim1=0, dim2=2)
-                found[name] = turned.reshape(self.channels, self.channels).to(dtype)
-            else:
-                found[name] = (blocks.sum() if kind == "scalar" else blocks.reshape(-1)).to(dtype, copy=True)
-        return found
+        apart = sums.unflatten(0, (self.samples, -1))
+        return {n: self._shaped(found, kind, dtype) for (n, kind), found in zip(kinds, apart.sum(0).split(widths, 1))}
+
+    def _shaped(self, found: Tensor, kind: str, dtype: torch.dtype) -> Tensor:
+        """The numbers (..., units of a sample, those of a unit) of a coefficient in its shape (..., *shape)."""
+        if kind == "matrix":
+            return block_diagonal(found.unflatten(-1, (self.group, self.group)), self.channels).to(dtype, copy=True)
+        return (found.sum((-2, -1)) if kind == "scalar" else found.flatten(-2)).to(dtype, copy=True)
 
 
 FIXED: Kinds = (

@@ -35,6 +35,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .param import block_diagonal, diagonal_blocks
+
 Tensors = tuple[Tensor, ...]
 
 
@@ -58,10 +60,7 @@ def cayley(matrix: Tensor, scale: Tensor) -> Tensor:
     """(1 - s M)^-1 (1 + s M): orthogonal for antisymmetric M, block by block."""
     n, b = matrix.shape[-1], 8  # M is zero outside blocks of so many channels
     if matrix.dim() == 2 and n > b:
-        blocks = torch.nn.functional.pad(matrix, (0, -n % b, 0, -n % b)).unflatten(0, (-1, b)).unflatten(2, (-1, b))
-        turned = cayley(blocks.diagonal(dim1=0, dim2=2).permute(2, 0, 1), scale)
-        whole = torch.diag_embed(turned.permute(1, 2, 0), dim1=0, dim2=2)
-        return whole.flatten(2).flatten(0, 1)[:n, :n]
+        return block_diagonal(cayley(diagonal_blocks(matrix, b), scale), n)
     one = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
     return torch.linalg.solve_ex(one - scale * matrix, one + scale * matrix)[0]  # of which nobody waits for a device
 

@@ -373,15 +373,12 @@ class _Unit:
         """The sums of all units, in a fixed order, in the shape of each coefficient."""
         g, dtype = self.group, self.like.dtype
         widths = [g * g if kind == "matrix" else g for _, kind in kinds]
-        whole = sums.unflatten(0, (self.samples, -1)).sum(0)
-        found = {}
-        for (name, kind), blocks in zip(kinds, whole.split(widths, 1)):
-            if kind == "matrix":
-                turned = torch.diag_embed(blocks.reshape(-1, g, g).permute(1, 2, 0), dim1=0, dim2=2)
-                found[name] = turned.reshape(self.channels, self.channels).to(dtype)
-            else:
-                found[name] = (blocks.sum() if kind == "scalar" else blocks.reshape(-1)).to(dtype, copy=True)
-        return found
+        apart = sums.unflatten(0, (self.samples, -1))
+        return {n: self._shaped(found, kind, dtype) for (n, kind), found in zip(kinds, apart.sum(0).split(widths, 1))}
+
+    def _shaped(self, found: Tensor, kind: str, dtype: torch.dtype) -> Tensor:
+        """The numbers (..., units of a sample, those of a unit) of a coefficient in its shape (..., *shape)."""
+        return (found.sum((-2, -1)) if kind == "scalar" else found.flatten(-2)).to(dtype, copy=True)
 
 
 OPERATOR, UNKNOWN = ("u", "kappa", "m2"), "u"

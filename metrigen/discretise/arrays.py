@@ -24,10 +24,7 @@ def dynamics(derivation: Derivation) -> Dynamics:
     """Name the arrays: fields by their function, momenta ``pi`` when there is one, inputs and axes by their name; the
     time ``t`` where something depends on it."""
     system, kind = derivation.system, discretisation_of(derivation.system.domain)
-    expressions = [derivation.hamiltonian, *(e for e in (system.entropy,) if e is not None)]
-    expressions += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
-    expressions += [*derivation.constraints.values(), *(e for e in (system.temperature,) if e is not None)]
-    dt = system.dt
+    expressions, dt = derivation.expressions, system.dt
     fields = _field_arrays(derivation, [*expressions, *(() if dt is None else (dt,))])
     covectors = {c for b in (derivation.bracket, derivation.metric) if b is not None for c in (*b.left, *b.right)}
     inputs: dict[sp.Basic, Array] = {}

@@ -53,6 +53,11 @@ class Dynamics:
     def leaf(self, name: str) -> Leaf:
         return Leaf(name, self.origin)
 
+    @property
+    def values(self) -> dict[str, Leaf]:
+        """Name of an array of the state -> its value at a site."""
+        return {a.name: self.leaf(a.name) for a in self.state}
+
     def array(self, u: AppliedUndef) -> str:
         return self.lowering.arrays[u].name
 

@@ -111,9 +111,9 @@ class GraphLowering(Lowering):
         found = {"screening__": (screening, Kind.SITE), "conductance__": (conductance, Kind.EDGE)}
         return self._on_graph(name, found, "hamiltonian")
 
-    def edges(self, name: str, densities: Mapping[str, sp.Expr], part: str = "readout") -> Program:
+    def edges(self, name: str, densities: Mapping[str, sp.Expr]) -> Program:
         """Values on the edges."""
-        return self._on_graph(name, {out: (density, Kind.EDGE) for out, density in densities.items()}, part)
+        return self._on_graph(name, {out: (density, Kind.EDGE) for out, density in densities.items()}, "readout")
 
     def _on_graph(self, name: str, densities: Mapping[str, tuple[sp.Expr, Kind]], part: str) -> Program:
         body: list[Statement] = []

@@ -73,14 +73,10 @@ class Written:
 
     @classmethod
     def of(cls, dynamics: Dynamics, *bilinears: Bilinear) -> Written:
-        derivation = dynamics.derivation
         found: dict[str, sp.Expr] = {a.name: f for f, a in dynamics.lowering.arrays.items()}
-        densities = [derivation.hamiltonian, derivation.system.entropy]
-        densities += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
-        for e in densities:
-            if e is not None:
-                names = {a.name for a in dynamics.params}
-                found |= {s.name: s for s in e.free_symbols if s.name in names}
+        names = {a.name for a in dynamics.params}
+        for e in dynamics.derivation.densities:
+            found |= {s.name: s for s in e.free_symbols if s.name in names}
         for bilinear in bilinears:
             _, left, right = dynamics.covectors(bilinear)
             found |= dict(zip((*left, *right), (*bilinear.left, *bilinear.right), strict=True))
@@ -125,7 +121,7 @@ def _multiplied_out(expr: sp.Expr) -> sp.Expr:
 def _equations(dynamics: Dynamics) -> Law:
     """The rates of the right-hand side, term by term, against the derived ones."""
     builder = Builder(dynamics)
-    state = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+    state = dynamics.values
     rates = RightHandSide.of(dynamics).at(builder, state, t)
     builder.body += [Map(stores=((f"{name}__rate", rate),)) for name, rate in rates.items()]
     outputs = tuple(f"{name}__rate" for name in rates)

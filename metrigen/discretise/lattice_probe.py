@@ -131,13 +131,7 @@ class Stencil:
 
     def _signed(self) -> set[str]:
         derivation = self.dynamics.derivation
-        forms = [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
-        exprs = [
-            *forms,
-            *derivation.constraints.values(),
-            derivation.hamiltonian,
-            sp.sympify(derivation.system.entropy or 0),
-        ]
+        exprs = (*derivation.densities, *derivation.constraints.values())
         names = {a.name for u, a in self.dynamics.lowering.arrays.items() if u.is_nonnegative}
         return names | {s.name for e in exprs for s in e.free_symbols if s.is_nonnegative}
 

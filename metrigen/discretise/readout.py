@@ -75,11 +75,8 @@ def current_densities(derivation: Derivation) -> dict[str, tuple[sp.Expr, ...]]:
 def unread_currents(derivation: Derivation) -> dict[str, str]:
     """Name of a current that no layer reads out -> what it holds beyond the state and the inputs of the dynamics: the
     time, coordinates, other velocities, inputs and parameters of its own."""
-    dynamics = [derivation.hamiltonian, *derivation.constraints.values()]
-    dynamics += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
-    dynamics += [e for e in (derivation.system.entropy, derivation.system.temperature) if e is not None]
-    known = {*derivation.fields, *(f for e in dynamics for f in e.atoms(AppliedUndef))}
-    symbols = {s.name for e in dynamics for s in symbols_in(e)}
+    known = {*derivation.fields, *(f for e in derivation.expressions for f in e.atoms(AppliedUndef))}
+    symbols = {s.name for e in derivation.expressions for s in symbols_in(e)}
     out: dict[str, str] = {}
     for name, current in derivation.currents.items():
         parts = [in_state(derivation, j) for j in current]

@@ -60,7 +60,7 @@ class AverageVectorField(TimeStepper):
 
     def step(self, dynamics: Dynamics) -> Program:
         inside, equations = Builder(dynamics), RightHandSide.of(dynamics)
-        begin, end = starts(dynamics), {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+        begin, end = starts(dynamics), dynamics.values
         middle = {name: inside.map(f"{name}__middle", (begin[name] + end[name]) / 2) for name in begin}
         time = dynamics.time + self.dt / 2
         slope = average(inside, averaged(dynamics, dynamics.derivation.hamiltonian), begin, end, middle, time)

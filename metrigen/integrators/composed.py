@@ -125,7 +125,7 @@ class Composed(TimeStepper):
     def step(self, dynamics: Dynamics) -> Program:
         weights = SUBSTEPS[self.order]
         builder = Builder(dynamics)
-        state = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+        state = dynamics.values
         parts: dict[tuple[float, float], Program] = {}
         begun = 0.0
         for g in weights:

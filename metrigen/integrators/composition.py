@@ -46,7 +46,7 @@ def composed(dynamics: Dynamics, half: TimeStepper, whole: TimeStepper) -> Progr
     dissipative = whole.step(replace(dynamics, derivation=metric_part(derivation, whole)))
     last = half.step(bracket.later(half.dt)) if dynamics.timed else reversible
     builder = Builder(dynamics)
-    state = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+    state = dynamics.values
     for program in (reversible, dissipative, last):
         ends = builder.call(program, state, t)
         state = {name: ends[after(name)] for name in state}

@@ -98,7 +98,7 @@ class _Segment:
     @classmethod
     def of(cls, builder: Builder, equations: RightHandSide, time: sp.Expr) -> _Segment:
         dynamics = equations.dynamics
-        begin, end = starts(dynamics), {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+        begin, end = starts(dynamics), dynamics.values
         middle = {name: builder.map(f"{name}__middle", (begin[name] + end[name]) / 2) for name in begin}
         programs = [*equations.slopes.values(), *(operator for operator, _, _ in equations.parts)]
         coupled = couples_channels(*programs)

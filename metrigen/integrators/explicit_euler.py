@@ -45,7 +45,7 @@ class ExplicitEuler(TimeStepper):
 
     def step(self, dynamics: Dynamics) -> Program:
         builder = Builder(dynamics)
-        state = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+        state = dynamics.values
         rates = RightHandSide.of(dynamics).at(builder, state, dynamics.time)
         ends = {name: state[name] + self.dt * rate for name, rate in rates.items()}
         if dynamics.noise:

@@ -26,9 +26,7 @@ def check_arrays(derivation: Derivation, quotients: bool = True) -> None:
     """Raise SpecError for a function that is given as a module: the gradient of a solution sees fields, inputs and
     parameters alone. ``quotients``: and for one that is declared, of which an average or a difference quotient over a
     step would be needed."""
-    forms = [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
-    entropy = [e for e in (derivation.system.entropy,) if e is not None]
-    found = learned_functions(derivation.hamiltonian, *forms, *entropy)
+    found = learned_functions(*derivation.densities)
     names = [head.name for head in found if head.network is None]
     if names:
         raise unfit(

@@ -33,7 +33,7 @@ class ImplicitMidpoint(TimeStepper):
 
     def step(self, dynamics: Dynamics) -> Program:
         inside = Builder(dynamics)
-        middle = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+        middle = dynamics.values
         rates = RightHandSide.of(dynamics).at(inside, middle, dynamics.time + self.dt / 2)
         begin = starts(dynamics)
         defects = {name: middle[name] - begin[name] - self.dt * rate / 2 for name, rate in rates.items()}

@@ -34,7 +34,7 @@ class RK4(TimeStepper):
 
     def step(self, dynamics: Dynamics) -> Program:
         builder, equations = Builder(dynamics), RightHandSide.of(dynamics)
-        start = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+        start = dynamics.values
         total: dict[str, sp.Expr] = dict.fromkeys(start, sp.S.Zero)
         at = start
         half = sp.Rational(1, 2)

@@ -124,7 +124,7 @@ class Flows:
 
     @classmethod
     def of(cls, dynamics: Dynamics, time: sp.Expr) -> Flows:
-        start = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+        start = dynamics.values
         return cls(Builder(dynamics), splitting(dynamics.derivation), start, time)
 
     def drift(self, h: sp.Expr) -> None:

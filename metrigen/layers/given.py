@@ -25,12 +25,8 @@ class Given:
     @cached_property
     def expressions(self) -> tuple[sp.Expr, ...]:
         """What the spec says, as far as parameters and inputs may stand in it."""
-        derivation = self.derivation
-        system = derivation.system
-        found = [derivation.hamiltonian, system.entropy, system.temperature, system.dt]
-        found += [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
-        found += derivation.constraints.values()
-        return tuple(e for e in found if e is not None)
+        dt = self.derivation.system.dt
+        return (*self.derivation.expressions, *(() if dt is None else (dt,)))
 
     @cached_property
     def parameters(self) -> Mapping[str, sp.Symbol]:

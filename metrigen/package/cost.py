@@ -331,9 +331,7 @@ def _planes(lowered: Lowered, channels: int) -> tuple[int, str]:
 
 
 def _symbols(lowered: Lowered) -> list[sp.Symbol]:
-    d = lowered.dynamics.derivation
-    parts = [d.hamiltonian, *(b.form for b in (d.bracket, d.metric) if b is not None)]
-    return sorted({s for e in parts for s in e.free_symbols}, key=lambda s: s.name)
+    return sorted({s for e in lowered.dynamics.derivation.densities for s in e.free_symbols}, key=lambda s: s.name)
 
 
 def _arrays(n: int) -> str:

@@ -128,12 +128,9 @@ def _start(layer: Dynamics, name: str, fallback: float) -> float:
 
 def _parameters(layer: Dynamics) -> list[sp.Symbol]:
     """The symbols of all parameters, the time step among them, in a fixed order."""
-    d = layer.derivation
-    parts = [d.hamiltonian, d.system.entropy, *(b.form for b in (d.bracket, d.metric) if b is not None)]
-    parts += [*d.constraints.values(), d.system.temperature, d.system.dt]
-    found = {s for e in parts if e is not None for s in sp.sympify(e).free_symbols}
-    for e in parts:
-        found |= {a.args[0] for a in (sp.sympify(e).atoms(transposed) if e is not None else ())}
+    dt = layer.derivation.system.dt
+    parts = [*layer.derivation.expressions, *(() if dt is None else (dt,))]
+    found = {s for e in parts for s in e.free_symbols} | {a.args[0] for e in parts for a in e.atoms(transposed)}
     return sorted(found, key=lambda s: (s.name, str(type(s))))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from metrigen.ir.nodes import Array, Cayley, Local, Program, Statement
 from metrigen.ir.queries import known
@@ -26,7 +27,7 @@ def hoist(program: Program, state: Sequence[str]) -> tuple[Program, Program]:
         *(a for a in program.inputs if a.name in state or a.name in read),
         *(Array(name, kinds[name]) for name in passed),
     )
-    return prologue, Program(program.name, inputs, late, program.outputs, program.periodic)
+    return prologue, replace(program, inputs=inputs, body=late)
 
 
 def _parts(program: Program) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:

@@ -41,7 +41,8 @@ def secant(program: Program, wrt: Sequence[str], rank: int, part: str) -> Progra
         inputs += copies if array.name in wrt else [array]
     body = (*ends, *reversal.statements, *reversal.finish(wrt))
     outputs = tuple(bar(x) for x in wrt)
-    return share_solves(prune(Program(f"{program.name}_secant", tuple(inputs), body, outputs, program.periodic)))
+    name = f"{program.name}_secant"
+    return share_solves(prune(replace(program, name=name, inputs=tuple(inputs), body=body, outputs=outputs)))
 
 
 def _placed(statement: Statement, quotients: Quotients, place: str) -> Statement:

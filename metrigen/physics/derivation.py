@@ -121,6 +121,18 @@ class Derivation:
         object.__setattr__(self, "stress_energy", Tensor(self.stress_energy))
         object.__setattr__(self, "laws", Laws(self.laws))
 
+    @property
+    def densities(self) -> tuple[sp.Expr, ...]:
+        """What the equations follow from: the energy, the entropy, and the brackets of their two functions."""
+        brackets = (b.form for b in (self.bracket, self.metric) if b is not None)
+        return (self.hamiltonian, *(e for e in (self.system.entropy,) if e is not None), *brackets)
+
+    @property
+    def expressions(self) -> tuple[sp.Expr, ...]:
+        """All that the dynamics reads but the length of a step: the densities, the constraints and the temperature."""
+        bath = (e for e in (self.system.temperature,) if e is not None)
+        return (*self.densities, *self.constraints.values(), *bath)
+
     def law(self, name: str) -> Law:
         """The law of that name; raises KeyError if the system has none."""
         for law in self.laws:

@@ -126,11 +126,10 @@ def differs(temperature: sp.Expr, axes: tuple[sp.Symbol, ...]) -> tuple[bool, bo
 def _apart(state: State, temperature: sp.Expr) -> list[str]:
     """Where parts at temperatures of their own move apart."""
     by_channel, by_site = differs(temperature, state.axes)
-    forms = [form.density for form in (state.bracket, state.metric) if form is not None]
     found = []
-    if by_channel and any(map(channels.has_maps, (state.hamiltonian, *forms))):
+    if by_channel and any(map(channels.has_maps, state.densities)):
         found.append("T is the same in all channels, which something couples")
-    if by_site and any(j.order for e in (state.hamiltonian, *forms) for j in jets_of(e)):
+    if by_site and any(j.order for e in state.densities for j in jets_of(e)):
         found.append("T is the same at all sites, which something couples")
     return found
 

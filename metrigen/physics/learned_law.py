@@ -26,8 +26,7 @@ def learned_law(state: State) -> tuple[Law, ...]:
 
 def learned_in(state: State) -> tuple[Head, ...]:
     """The learned functions of energy, entropy and brackets."""
-    forms = [form.density for form in (state.bracket, state.metric) if form is not None]
-    return learned_functions(state.hamiltonian, *forms, *(() if state.entropy is None else (state.entropy,)))
+    return learned_functions(*state.densities)
 
 
 def _assumed(state: State, head: Head) -> str:

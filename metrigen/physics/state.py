@@ -61,6 +61,12 @@ class State:
     constrained: Constrained | None = None
 
     @property
+    def densities(self) -> tuple[sp.Expr, ...]:
+        """What the equations follow from: the energy, the entropy, and the brackets of their two functions."""
+        brackets = (form.density for form in (self.bracket, self.metric) if form is not None)
+        return (self.hamiltonian, *(e for e in (self.entropy,) if e is not None), *brackets)
+
+    @property
     def coordinates(self) -> tuple[sp.Symbol, ...]:
         return (t, *self.system.domain.axes)
 

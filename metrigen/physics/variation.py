@@ -57,22 +57,17 @@ def gradient(density: sp.Expr, covector: sp.Expr = sp.S.One, *, of: AppliedUndef
     return dict(sorted(out.items(), key=lambda item: item[0].name))
 
 
-def euler_jets(
-    density: sp.Expr, u: AppliedUndef, *, coordinates: tuple[sp.Symbol, ...] | None = None, order_t: int = 0
-) -> sp.Expr:
-    """E_u of a density in jets over ``coordinates`` (default: all but t).
-
-    Over space alone the time derivatives of u are fields of their own: ``order_t`` picks which one is varied.
-    """
+def euler_jets(density: sp.Expr, u: AppliedUndef, *, coordinates: tuple[sp.Symbol, ...] | None = None) -> sp.Expr:
+    """E_u of a density in jets over ``coordinates`` (default: all but t)."""
     over = tuple(x for x in u.args if x != t) if coordinates is None else coordinates
-    return euler_of(gradient(density, of=u), u, over, order_t)
+    return euler_of(gradient(density, of=u), u, over)
 
 
-def euler_of(gradients: dict[Jet, sp.Expr], u: AppliedUndef, over: tuple[sp.Symbol, ...], order_t: int = 0) -> sp.Expr:
+def euler_of(gradients: dict[Jet, sp.Expr], u: AppliedUndef, over: tuple[sp.Symbol, ...]) -> sp.Expr:
     """E_u from a gradient that is already known."""
     terms = []
     for j, value in gradients.items():
-        if j.base != u or (t not in over and j.order_in(t) != order_t):
+        if j.base != u or (t not in over and j.order_in(t)):  # over space alone u_t is a field of its own
             continue
         directions = tuple(x for x in j.directions() if x in over)
         terms.append((-1) ** len(directions) * diff_along(value, directions))

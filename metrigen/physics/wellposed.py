@@ -154,7 +154,7 @@ def _sampled(state: State, rates: tuple[sp.Expr, ...], metric: Law | None, proof
         exempt = _lower_order(linear, premise, found)
         if exempt:
             return Law(NAME, "sampled", how, exempt, found.worst)
-        raise _ill_posed(state, linear, premise, found)
+        raise _ill_posed(state, found)
     if proof is not None:
         return replace(proof, witness=proof.witness or found.worst)
     return _verdict(how, found, free, metric, _granted(rates))
@@ -260,8 +260,8 @@ def _granted(rates: Sequence[sp.Expr]) -> str:
     return "".join(f", with {name} convex as declared" for name in convex)
 
 
-def _ill_posed(state: State, linear: Linearised, premise: Conditions, found: _Trials) -> StructureError:
-    part = _culprit(state, premise, [point for point, _ in found.growing])
+def _ill_posed(state: State, found: _Trials) -> StructureError:
+    part = _culprit(state, [point for point, _ in found.growing])
     assert state.rates is not None
     why = "the linearised growth rate increases with the wave number"
     if state.constrained is not None:
@@ -290,7 +290,7 @@ _FIXES = {
 }
 
 
-def _culprit(state: State, premise: Conditions, points: Sequence[Point]) -> str:
+def _culprit(state: State, points: Sequence[Point]) -> str:
     """The part whose sign decides. The metric is not negative at the states that count: an energy or an entropy is of
     the wrong convexity, the entropy where the reversible part alone does not grow."""
     energy = "hamiltonian" if state.lagrangian is None else "lagrangian"

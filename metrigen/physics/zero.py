@@ -58,9 +58,9 @@ def is_zero(expr: sp.Expr, *, summed: bool = False) -> bool:
     return zero_test(expr, summed=summed).is_zero
 
 
-def all_zero(exprs: Iterable[sp.Expr], *, summed: bool = False) -> Zero:
+def all_zero(exprs: Iterable[sp.Expr]) -> Zero:
     """The test of several expressions, up to the first that does not vanish."""
-    return every(zero_test(expr, summed=summed) for expr in exprs)
+    return every(map(zero_test, exprs))
 
 
 def every(tests: Iterable[Zero]) -> Zero:

@@ -8,6 +8,7 @@ import sympy as sp
 
 from metrigen.errors import SpecError
 
+_LONGEST = 60  # letters of a value in a message
 MOST_STEPS = 10**9  # a layer counts its steps in a machine word, and nobody waits for more
 
 
@@ -41,9 +42,9 @@ def check_finite(what: str, expression: sp.Basic, part: str | None = None) -> No
             )
 
 
-def _short(value: object, length: int = 60) -> str:
+def _short(value: object) -> str:
     try:
         text = str(value) if isinstance(value, sp.Basic) else repr(value)
     except ValueError:  # Python writes no integer of more than some thousand digits
         text = "a very long number"
-    return text if len(text) <= length else text[: length - 3] + "..."
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

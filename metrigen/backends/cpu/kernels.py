@@ -104,6 +104,7 @@ class CpuKernels:
             driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request, reads=self.reads,
             of_samples=_places(self.fixed, self.of_samples),
             units=self.units, minimum=self.minimum,
+            matrices=any(a.kind is Kind.MATRIX for a in (*self.sums, *self.readout_sums)),
             windows=len(self.halo) == 2 and not any(a.driven for a in self.fixed) and self.walls is None,
             bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
@@ -374,8 +375,7 @@ def _block(derivation: Derivation, programs: Sequence[Program], evolution: Evolu
         return 1
     if any(isinstance(s, Total) or _sums_channels(s) for p in programs for s in p.body):
         return None
-    forms = [derivation.hamiltonian, *(b.form for b in (derivation.bracket, derivation.metric) if b is not None)]
-    blocks = {s.block for e in forms for s in e.free_symbols if isinstance(s, Param) and s.is_matrix}
+    blocks = {s.block for e in derivation.densities for s in e.free_symbols if isinstance(s, Param) and s.is_matrix}
     return blocks.pop() if len(blocks) == 1 else None
 
 

@@ -17,13 +17,13 @@ from metrigen.ir.edges import EdgeMap
 from metrigen.ir.nodes import Kind, Map, Program, Statement
 
 
-def print_graph_function(program: Program, name: str | None = None) -> Function:
+def print_graph_function(program: Program, name: str) -> Function:
     """The program as one function of the graph and its inputs."""
     writer = _Writer(program)
     for statement in edge_sums(program):
         writer.write(statement)
     args = ("graph", *(a.name for a in program.inputs))
-    return Function(name or program.name, args, tuple(writer.lines), tuple(program.outputs))
+    return Function(name, args, tuple(writer.lines), tuple(program.outputs))
 
 
 class _Writer:

@@ -44,7 +44,7 @@ class Triton(Backend):
             scan = self.layer.lowered.scan
             return "" if not scan.rotations or fits(scan.blocks) else _WALK
         if self.layer.shape.on_edges:
-            return edge_traffic(self.layer, operator)
+            return edge_traffic(operator)
         return self.layer.obstacle
 
     def about(self, operator: Operator) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from metrigen.backends.graph_partition import graph_partition
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.nodes import Kind, Program
-from metrigen.layers.layer import Layer
 from metrigen.layers.operator import Operator
 
 
-def edge_traffic(layer: Layer, operator: Operator) -> str:
+def edge_traffic(operator: Operator) -> str:
     """Why there is no kernel, to follow the name of the backend, with the bytes that one would move in float32."""
     if operator.kind == "solve":
         return (
