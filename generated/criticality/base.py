@@ -218,9 +218,10 @@ def by_sample(run: Callable[..., Tensors], dt: Tensor, arrays: Tensors, one_by_o
     own = [x.shape[0] != 1 for x in arrays]
     if not torch.compiler.is_compiling():
         _tell_of_samples(one_by_one)
-    if one_by_one or not len(dt):
-        some = range(len(dt)) if len(dt) else (slice(0, 0),)
-        found = [run(dt[i].mean(), *(_sample(x, i) if o else x for x, o in zip(arrays, own))) for i in some]
+    if not len(dt):
+        return run(dt.sum() + 1, *(x[:0] if o else x for x, o in zip(arrays, own)))  # any step will do
+    if one_by_one:
+        found = [run(dt[i], *(x[i : i + 1] if o else x for x, o in zip(arrays, own))) for i in range(len(dt))]
         return tuple(map(torch.cat, zip(*found)))
 
     def one(dt: Tensor, *arrays: Tensor) -> Tensors:
@@ -233,10 +234,6 @@ def by_sample(run: Callable[..., Tensors], dt: Tensor, arrays: Tensors, one_by_o
 def _tell_of_samples(one_by_one: bool) -> None:
     how = "one after the other" if one_by_one else "at once by the torch reference"
     LOG.info("samples with time steps, or times, of their own are taken %s", how)
-
-
-def _sample(x: Tensor, i: int | slice) -> Tensor:
-    return x[i] if isinstance(i, slice) else x[i : i + 1]
 
 
 def transformed() -> bool:

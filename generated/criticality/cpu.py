@@ -413,18 +413,14 @@ class _Unit:
         has them."""
         g, dtype = self.group, self.like.dtype
         widths = [g * g if kind == "matrix" else g for _, kind in kinds]
-        own = {FIXED[i][0] for i, _ in _own(fixed)} if self.own and fixed else set[str]()
         apart = sums.unflatten(0, (self.samples, -1))
+        own = {FIXED[i][0] for i, _ in _own(fixed)} if self.own and fixed else set[str]()
         parts = zip(kinds, apart.sum(0).split(widths, 1), apart.split(widths, 2))
-        return {n: self._shaped(each if n in own else blocks, kind, dtype) for (n, kind), blocks, each in parts}
+        return {n: self._shaped(each if n in own else found, kind, dtype) for (n, kind), found, each in parts}
 
-    def _shaped(self, blocks: Tensor, kind: str, dtype: torch.dtype) -> Tensor:
+    def _shaped(self, found: Tensor, kind: str, dtype: torch.dtype) -> Tensor:
         """The numbers (..., units of a sample, those of a unit) of a coefficient in its shape (..., *shape)."""
-        g, lead = self.group, blocks.shape[:-2]
-        if kind == "matrix":
-            turned = torch.diag_embed(blocks.unflatten(-1, (g, g)).movedim(-3, -1), dim1=-4, dim2=-2)
-            return turned.reshape(*lead, self.channels, self.channels).to(dtype)
-        return (blocks.sum((-2, -1)) if kind == "scalar" else blocks.flatten(-2)).to(dtype, copy=True)
+        return (found.sum((-2, -1)) if kind == "scalar" else found.flatten(-2)).to(dtype, copy=True)
 
 
 FIXED: Kinds = (

@@ -65,7 +65,7 @@ class LayerParam:
             return layer._buffers[self.kept]
         value = self.bounded(layer)
         if self.block is not None:
-            return _block_diagonal(value, layer.channels)
+            return block_diagonal(value, layer.channels)
         return value.squeeze(0) if self.per == "scalar" else value  # of shape (1,): FSDP takes no parameter of shape ()
 
     def __set__(self, layer: Any, value: Tensor | float) -> None:
@@ -77,7 +77,7 @@ class LayerParam:
             given = _mirrored(given, self.name, self.symmetry)
         raw = getattr(layer, self.raw_name)
         if self.block is not None:
-            given = _diagonal_blocks(given, raw, self, value)
+            given = _blocks_of(given, raw, self, value)
         if self.per == "edge" and layer.edges is None:
             given = _mirrored(given, self.name, 1)
         with torch.no_grad():
@@ -99,7 +99,7 @@ class LayerParam:
             raise ValueError(f"{self.name} is drawn from a range (low, high), not {ends}")
         drawn = low + (high - low) * torch.rand_like(raw)
         if self.block is not None:
-            drawn = _block_diagonal(drawn, layer.channels)
+            drawn = block_diagonal(drawn, layer.channels)
         symmetry = 1 if self.per == "edge" and layer.edges is None else self.symmetry
         if symmetry:
             drawn = drawn.triu() + symmetry * drawn.triu(1).mT
@@ -186,23 +186,26 @@ def _mirrored(matrix: Tensor, name: str, sign: int) -> Tensor:
     return matrix
 
 
-def _block_diagonal(blocks: Tensor, channels: int) -> Tensor:
-    """The channel matrix with these blocks (n, b, b) on its diagonal, cut off behind the last channel."""
-    if len(blocks) == 1:
-        return blocks[0, :channels, :channels]
-    whole = torch.diag_embed(blocks.permute(1, 2, 0), dim1=0, dim2=2)
-    return whole.flatten(2).flatten(0, 1)[:channels, :channels]
+def block_diagonal(blocks: Tensor, channels: int) -> Tensor:
+    """Channel matrices (*L, C, C) with the blocks (*L, n, b, b) on the diagonal, cut off behind the last channel."""
+    if blocks.shape[-3] == 1:
+        return blocks[..., 0, :channels, :channels]
+    whole = torch.diag_embed(blocks.movedim(-3, -1), dim1=-4, dim2=-2)
+    return whole.flatten(-4, -3).flatten(-2)[..., :channels, :channels]
 
 
-def _diagonal_blocks(matrix: Tensor, like: Tensor, param: LayerParam, value: Tensor | float) -> Tensor:
-    """The blocks on the diagonal of a channel matrix that is zero outside of them; one number stands in every entry of
-    the blocks."""
-    n, b, _ = like.shape
-    channels = matrix.shape[0]
-    full = matrix.new_zeros(n * b, n * b)
-    full[:channels, :channels] = matrix
-    blocks = full.view(n, b, n, b).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
+def diagonal_blocks(matrix: Tensor, size: int) -> Tensor:
+    """The blocks (n, b, b) on the diagonal of a channel matrix (C, C), zero behind its last channel."""
+    rest = -matrix.shape[-1] % size
+    whole = torch.nn.functional.pad(matrix, (0, rest, 0, rest))
+    return whole.unflatten(0, (-1, size)).unflatten(2, (-1, size)).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
+
+
+def _blocks_of(matrix: Tensor, like: Tensor, param: LayerParam, value: Tensor | float) -> Tensor:
+    """The blocks of a channel matrix that is zero outside of them; one number stands in every entry of the blocks."""
+    size = like.shape[-1]
+    blocks = diagonal_blocks(matrix, size)
     spread = torch.as_tensor(value).dim() == 0
-    if not spread and matrix.device.type != "meta" and bool(full.count_nonzero() > blocks.count_nonzero()):
-        raise ValueError(f"{param.name} couples blocks of {b} channels: entries outside of the blocks must be 0")
+    if not spread and matrix.device.type != "meta" and bool(matrix.count_nonzero() > blocks.count_nonzero()):
+        raise ValueError(f"{param.name} couples blocks of {size} channels: entries outside of the blocks must be 0")
     return blocks

@@ -352,7 +352,7 @@ def zeros_for(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors
 
 def nothings(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors:
     """The same, where a zero takes no memory."""
-    return tuple(x.newzeros_for(()).expand_as(x) if g is None else g for g, x in zip(grads, like))
+    return tuple(x.new_zeros(()).expand_as(x) if g is None else g for g, x in zip(grads, like))
 
 
 def read_from(x: Tensor, components: int) -> Tensor:

@@ -29,7 +29,7 @@ def rolled(
     for first in range(0, steps, every):
         state = evolve(state, segment(fixed, driven, first, every), every)
         found.append(state)
-    return tuple(map(torch.stack, zip(*found))) if found else tuple(x.new_empty(0, *x.shape) for x in state)
+    return tuple(map(torch.stack, zip(*found))) if found else tuple(x.unsqueeze(0)[:0].clone() for x in state)
 
 
 def rolled_adjoint(

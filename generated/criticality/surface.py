@@ -223,7 +223,8 @@ class OneTensor(nn.Module):
             return layer.forward_readout(**given)[1]
         read = () if layer.START == "state" else (*layer.INPUTS, "edge_index")
         inputs = {name: y for name, y in given.items() if name in read}
-        return layer.readout(layer(**given), **inputs)
+        state = layer(**given)
+        return layer.readout(state, **(layer._at_end(inputs) if hasattr(layer, "_at_end") else inputs))
 
 
 class _Word(str):

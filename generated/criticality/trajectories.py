@@ -157,7 +157,7 @@ def by_solves(
     n, steps, long = len(state), span.taken, keep and span.taken > KEPT
     if steps == 0 or not (span.every or long):
         found = tuple(evolve(*state, *fixed, steps, keep)[: n + 3])
-        return found if not span.every else (*_frames(tuple(x.new_empty(0, *x.shape) for x in state)), *found[n:])
+        return found if not span.every else (*_frames(tuple(x.unsqueeze(0)[:0] for x in state)), *found[n:])
     every, kept, reports = span.every or math.isqrt(steps - 1) + 1, [], []
     for first in range(0, steps, every):
         count = min(every, steps - first)
@@ -198,12 +198,22 @@ def framed(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any
                 return x if x.dim() == 0 else x.expand(samples, count).flatten()
             if x.dim() == 3 + self._axes(name, inputs):
                 return _folded(x.expand(samples, -1, count, *x.shape[3:]))
-            return x if x.shape[0] == 1 else x.repeat_interleave(count, 0)
+            shared = name not in self.SAMPLES and x.dim() < 2 + self._axes(name, inputs)
+            return x if shared or x.shape[0] == 1 else x.repeat_interleave(count, 0)
 
         folded = (_folded(x) if name in self.FIELDS else x for name, x in zip(state._fields, state))
-        of_states: Callable[..., Any] = method  # of more samples, but the same types
-        result = of_states(self, type(state)(*folded), *further, **{n: alike(n, x) for n, x in inputs.items()})
-        return _unfolded(result, samples, count)
+        whole, along = type(state)(*folded), {n: alike(n, x) for n, x in inputs.items()}
+
+        def read(i: slice, **at: Any) -> Any:
+            own = {n: x if x is inputs[n] else x[i] for n, x in along.items()}
+            of_states: Callable[..., Any] = method  # of more samples, but the same types
+            return of_states(self, type(state)(*(x[i] for x in whole)), *further, **{**own, **at})
+
+        if along.get("t") is inputs.get("t") or method.__name__ not in self.CLOCKED or not self._in_pairs(inputs):
+            return _unfolded(read(slice(None)), samples, count)
+        # Weights of all pairs take one time.
+        apart = [read(slice(i, i + 1), t=t) for i, t in enumerate(along["t"])] or [read(slice(None), t=0.0)]
+        return _unfolded(_joined(apart), samples, count)
 
     return run
 
@@ -211,6 +221,17 @@ def framed(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any
 def _folded(x: Tensor) -> Tensor:
     """(B, C, n, ...) -> (B n, C, ...)."""
     return x.movedim(2, 1).flatten(0, 1)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Results of one sample after the other, along the first axis."""
+    first = parts[0]
+    if isinstance(first, dict):
+        return {name: _joined([x[name] for x in parts]) for name in first}
+    if isinstance(first, tuple):
+        made = map(_joined, zip(*parts))
+        return type(first)(*made) if hasattr(first, "_fields") else tuple(made)
+    return torch.cat(list(parts))
 
 
 def _unfolded(x: Any, samples: int, count: int) -> Any:
@@ -235,7 +256,7 @@ class Stepping(Accuracy):
     DRIVEN    inputs with a value for every step
     MORE      further arguments of a call, which may be left out
     RANK, ON  axes of a field; name of an input that lives on some of them -> for each whether it has it
-    ALONG     inputs along the edges of a graph
+    ALONG     inputs along the edges of a graph; SAMPLES: those that are numbers of samples, (B,) or (B, C)
     TIMED     whether something depends on the time by itself
     CLOCKED   the methods that read a state and in whose formula the time stands
     """
@@ -245,6 +266,7 @@ class Stepping(Accuracy):
     RANK: ClassVar[int] = 0
     ON: ClassVar[Mapping[str, tuple[bool, ...]]] = {}
     ALONG: ClassVar[tuple[str, ...]] = ()
+    SAMPLES: ClassVar[tuple[str, ...]] = ()
     MORE: ClassVar[tuple[str, ...]] = ()
     FIELDS: ClassVar[tuple[str, ...]]
     INPUTS: ClassVar[tuple[str, ...]]
@@ -291,6 +313,14 @@ class Stepping(Accuracy):
         steps = every * torch.arange(1, 1 + first.shape[2], dtype=torch.float64, device=first.device)
         return t0.unsqueeze(-1) + dt.unsqueeze(-1) * steps if t0.dim() or dt.dim() else t0 + dt * steps
 
+    def _at_end(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs of a call as what reads its last state takes them: of driven ones the last value, and the time."""
+        found = {name: x[:, :, -1] if name in self.DRIVEN else x for name, x in inputs.items()}
+        if not self.TIMED:
+            return found
+        counts = [inputs[name].shape[2] for name in self.DRIVEN if inputs[name].shape[2] > 1]
+        return found | {"t": self._length(None) * (counts[0] if counts else self.steps)}
+
     def _reference_steps(self, reference: Any, like: Tensor, graph: Any = None) -> Evolve:
         """``reference.evolve``, by compiled steps where backend="compile" asks for them and nothing traces or
         transforms the call."""
@@ -318,10 +348,14 @@ class Stepping(Accuracy):
         named = {name: named.get(name, given.get(name)) for name in self.FIELDS}
         return named, {**{name: given.get(name) for name in self.MORE}, **{name: given[name] for name in self.INPUTS}}
 
+    def _in_pairs(self, inputs: Mapping[str, Any]) -> bool:
+        """Whether a call is on the graph of all pairs of nodes."""
+        return "edge_index" in self.MORE and inputs.get("edge_index") is None
+
     def _axes(self, name: str, inputs: Mapping[str, Any]) -> int:
         """How many axes an input has behind samples and channels: along the edges one if they are listed, else two."""
         if name in self.ALONG:
-            return 2 if "edge_index" in self.MORE and inputs.get("edge_index") is None else 1
+            return 2 if self._in_pairs(inputs) else 1
         return sum(self.ON.get(name, (True,) * self.RANK))
 
     def rollout_readout(self, /, *fields: Any, every: int = 1, **given: Any) -> tuple[Any, Tensor]:
@@ -338,5 +372,8 @@ class Stepping(Accuracy):
             read[name] = x if x.shape[2] == 1 else x[:, :, every - 1 :: every]
         if self.TIMED:
             read["t"] = self._kept_times(given, every, states)
+        readings = self.readout(states, **read)
+        if not readings.shape[2]:
+            return self.forward(*fields, **given), readings
         last = (x.select(2, -1) if name in self.FIELDS else x for name, x in zip(states._fields, states))
-        return type(states)(*last), self.readout(states, **read)
+        return type(states)(*last), readings
