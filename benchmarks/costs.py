@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,22 +55,45 @@ def _child(*arguments: object, **environment: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class First:
-    """Seconds until a command that needs no SymPy has printed all it has to say."""
+    """Seconds from the start of a command to the first byte that it prints: alone in a first process, and the median
+    of the later ones, which find files and byte code in memory."""
 
     command: str
-    seconds: float
+    cold: float
+    warm: float
+
+
+COMMANDS = ("--help", "list", "show specs/maze.py")
 
 
 def first_outputs(repeats: int) -> tuple[First, ...]:
-    """The commands that answer at once, each in fresh processes; medians."""
-    with tempfile.TemporaryDirectory() as name:
+    """Commands, each in fresh processes; byte code is compiled anew for the cold one, and what the disk has kept in
+    memory is left there."""
+    found = []
+    for command in COMMANDS:
+        with tempfile.TemporaryDirectory() as empty:
+            cold, *warm = (_first_byte(command.split(), empty) for _ in range(repeats + 1))
+        found.append(First(f"metrigen {command}", cold, statistics.median(warm)))
+    return tuple(found)
 
-        def once(word: str, number: int) -> float:
-            more = [str(Path(name, f"spec_{number}"))] if word == "new" else []
-            return clock(lambda: _python("-m", "metrigen", word, *more))[0]
 
-        words = ("--help", "--version", "new", "list")
-        return tuple(First(f"metrigen {w}", statistics.median(once(w, k) for k in range(repeats))) for w in words)
+def _first_byte(arguments: Sequence[str], byte_code: str) -> float:
+    """Seconds to the first byte on standard output. The rest is read to its end, so that nothing runs on behind."""
+    begun = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, "-m", "metrigen", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPYCACHEPREFIX": byte_code},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout is not None
+        told = process.stdout.read(1)
+        seconds = time.perf_counter() - begun
+        process.stdout.read()
+    if not told or process.returncode:
+        raise RuntimeError(f"metrigen {' '.join(arguments)} ended with {process.returncode}")
+    return seconds
 
 
 def costs(specs: Sequence[Path], repeats: int) -> tuple[Cost, ...]:

@@ -69,8 +69,8 @@ def render(report: Report) -> str:
     if report.costs:
         parts += ["## Build, import, kernels", _cost_table(report.costs)]
     if report.first:
-        rows = [(one.command, judged(one.seconds, FIRST_TARGET)) for one in report.first]
-        parts.append(markdown(("command", "until it has printed"), rows))
+        rows = [(one.command, f"{one.cold:.2f} s", judged(one.warm, FIRST_TARGET)) for one in report.first]
+        parts.append(markdown(("command", "first byte, nothing compiled", "first byte"), rows))
     if report.memory:
         parts += [
             "## Peak memory",

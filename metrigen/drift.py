@@ -10,8 +10,8 @@ from typing import Any
 
 from metrigen import manifests
 from metrigen.drift_notation import plain
-from metrigen.emit.derivation import addends
 from metrigen.emit.manifest import NAME as MANIFEST
+from metrigen.emit.rows import addends
 from metrigen.emit.tree import Difference
 
 _DERIVATION = "DERIVATION.md"

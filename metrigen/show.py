@@ -8,22 +8,23 @@ from typing import Any
 from rich.table import Table
 
 from metrigen.build import Backed
-from metrigen.emit.derivation import derivation_text, docstring, wrapped
+from metrigen.emit.derivation import derivation_text, docstring
+from metrigen.emit.rows import WIDTH, heading, wrapped
 from metrigen.package.cost import Cost
 from metrigen.package.report import Report
 from metrigen.package.sections import integrator_sentences, shape_text
 from metrigen.package.stencils import boundary_sentence, stencil_text
 from metrigen.package.wave_report import wave_text
 
-WIDTH = 80
+
+def heading_text(report: Report) -> str:
+    """What stands above all: the name and the first paragraph of the spec."""
+    return heading(report.spec.system.name, docstring(report.spec), WIDTH)
 
 
 def upper_text(report: Report) -> str:
-    """What stands above the laws: the name and the first paragraph of the spec, the derivation."""
-    first = " ".join(docstring(report.spec).split("\n\n")[0].split())
-    name = report.spec.system.name
-    head = wrapped(f"{name}: {first}" if first else name, WIDTH, "")
-    return "\n".join(head) + "\n\n" + derivation_text(report.derivation, WIDTH)
+    """What stands between the heading and the laws: the derivation."""
+    return derivation_text(report.derivation, WIDTH)
 
 
 def lower_text(report: Report) -> str:

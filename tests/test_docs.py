@@ -69,6 +69,13 @@ def test_every_command_of_the_guarantees_names_what_is_there() -> None:
                 assert (ROOT / (word.replace(".", "/") + ".py")).is_file(), word
 
 
+def test_the_page_of_packages_names_every_file_of_one() -> None:
+    named = set(re.findall(r"`([\w.]+)`", (ROOT / "docs/concepts/package.md").read_text(encoding="utf-8")))
+    found = {file.name for file in (ROOT / "generated").glob("*/*") if file.is_file()}
+    assert len(found) > 20
+    assert found - named == set()
+
+
 def test_the_map_of_contributing_names_every_part_and_its_files_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     table = text[text.index("| part of") : text.index("How one spec")]

@@ -104,6 +104,9 @@ SLIPS = {
     "imported from math": Slip(POINT.replace("import sympy", "from math import cos\nimport sympy"), "a * u**2 / 2",
                                "cos(u)", "TypeError", "sp.cos(u)"),
     "if on a field": Slip(POINT, "a * u**2 / 2", "(u if u > 0 else 0)", "TypeError", "sp.Max"),
+    # declarations
+    "matrix as per": Slip(POINT, 'shape=("C", "C"), symmetric', 'per=("C", "C"), symmetric', "per=('C', 'C')",
+                          'shape=("C", "C")'),
     # powers, gradients
     "caret": Slip(POINT, "u**2 / 2", "u ^ 2 / 2", "^", "u**2, not u^2"),
     "caret of a parameter": Slip(POINT, H, "hamiltonian=a ^ 2", "^", "u**2, not u^2"),

@@ -19,6 +19,7 @@ from tests.lengths import LONG
 from website import backends, reference
 from website.docstrings import markdown
 from website.gallery import PAGES, SPECS, front, page
+from website.pictures import picture
 
 ROWS = ("maze", "lm", "learned_mobility", "graph_heat", "delta_rule", "vlasov")  # of a short run
 CODE = re.compile(r"^```(?:python|bash)\n(.*?)^```$", re.M | re.S)
@@ -120,3 +121,8 @@ def test_a_row_for_every_spec_and_cpu_kernels_for_all_but_modules() -> None:
 def test_a_row_is_what_a_layer_says(file: Path) -> None:
     """Stale: python -m website.backends"""
     assert backends.row(backends_file(file)) in backends.PAGE.read_text(encoding="utf-8").splitlines()
+
+
+def test_a_picture_of_a_run_is_drawn(tmp_path: Path) -> None:
+    assert picture("damped_pendulum", tmp_path / "it.png") == "metrigen simulate specs/gallery/damped_pendulum.py"
+    assert (tmp_path / "it.png").stat().st_size > 0

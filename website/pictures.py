@@ -38,7 +38,7 @@ def picture(name: str, file: Path) -> str:
 def simulated(name: str, run: Run) -> tuple[Trajectory, Place]:
     """The trajectory of a run by the interpreter. Raises SpecError where there is none."""
     with layer_file(Path(SPECS, f"{name}.py")) as (layer, _):
-        place = place_of(steppable(layer).spec.system, run.size, "ring")
+        place = place_of(steppable(layer).source.spec.system, run.size, "ring")
         said = assignments(list(run.set_to), "--set"), assignments(list(run.param), "--param")
         model = model_of(layer, place, None, *said, 0)
         with engine_of(model, "numpy", run.steps) as engine:

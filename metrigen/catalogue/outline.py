@@ -54,6 +54,11 @@ def outline(text: str) -> Outline | None:
     )
 
 
+def docstring(text: str) -> str:
+    """What the text of a spec says of itself. Raises SyntaxError where it is no Python."""
+    return ast.get_docstring(ast.parse(text)) or ""
+
+
 def _bound(tree: ast.Module) -> Mapping[str, ast.expr]:
     """Name -> the value that is assigned to it at the top of the file."""
     found: dict[str, ast.expr] = {}

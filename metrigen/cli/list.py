@@ -37,8 +37,8 @@ def list_specs(
     """List specs: their physics, domain, method, what is learned, what is built and what is stale."""
     with session("list", as_json, quiet, debug) as s:
         own = _own(places, out)
+        _print(s, "specs", own)  # before the gallery is read, which takes as long again
         shipped = _gallery(out) if gallery else []
-        _print(s, "specs", own)
         if own and shipped:
             s.say()
         _print(s, "gallery: metrigen new NAME --like ...", shipped)

@@ -114,7 +114,8 @@ def session(command: str, as_json: bool = False, quiet: bool = False, debug: boo
 def error_values(error: MetrigenError) -> dict[str, Any]:
     """The parts of a refusal or of a warning."""
     parts = {"what": error.what, "spec": error.where, "where": error.component, "why": error.why}
-    found = {"kind": type(error).__name__, **parts, "witness": error.witness, "fix": error.fix}
+    see = dict(error.rows()).get("see")
+    found = {"kind": type(error).__name__, **parts, "witness": error.witness, "fix": error.fix, "see": see}
     return found | {"law": getattr(error, "law", None)}
 
 

@@ -60,6 +60,7 @@ def show(
         if backends:
             _backends(s, spec, strict)
             return
+        told = "" if latex or html or cost else _heading(s, spec)
         report = _report(s, spec, strict)
         if latex:
             _latex(s, report)
@@ -68,7 +69,24 @@ def show(
         elif cost:
             _cost(s, report, sizes, memory)
         else:
-            _derivation(s, report)
+            _derivation(s, report, told)
+
+
+def _heading(session: Session, spec: Path) -> str:
+    """The heading as the text of the file tells it, printed before SymPy is imported; empty where it does not."""
+    from metrigen.catalogue.outline import UNKNOWN, docstring, outline
+    from metrigen.emit.rows import WIDTH, heading
+
+    try:
+        text = spec.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError:
+        return ""  # the loader says what is wrong with it
+    known = outline(text)
+    if known is None or known.name == UNKNOWN:
+        return ""
+    told = heading(known.name, docstring(text), WIDTH)
+    session.say(told)
+    return told
 
 
 def _report(session: Session, spec: Path, strict: bool) -> Report:
@@ -121,11 +139,13 @@ def _cost(session: Session, report: Report, sizes: tuple[int, ...] | None, bandw
     session.give(name=report.spec.system.name, **asdict(found))
 
 
-def _derivation(session: Session, report: Report) -> None:
+def _derivation(session: Session, report: Report, told: str) -> None:
     from metrigen import console as c
     from metrigen import show as s
 
-    session.say(s.upper_text(report))
+    if told != (heading := s.heading_text(report)):
+        session.say(heading)
+    session.say(f"\n{s.upper_text(report)}")
     session.say(c.laws_table(report.laws))
     session.say(f"\n{s.lower_text(report)}", end="")
     derivation = report.derivation

@@ -167,7 +167,8 @@ def _energy(dynamics: Dynamics, of: Mapping[str, Law]) -> list[Law]:
     derivation = dynamics.derivation
     skew, positive = of.get("graph_antisymmetry"), of.get("graph_metric_psd")
     entropy = derivation.system.entropy
-    plus, minus = ("= (dH/dt)_z +", "= (dH/dt)_z - ") if moves(derivation.hamiltonian) else ("=", "= -")
+    explicit = "(dH/dt)_z" if moves(derivation.hamiltonian) else ""
+    plus, minus = (f"= {explicit} +", f"= {explicit} - ") if explicit else ("=", "= -")
 
     def told(law: Law, verb: str = "conserved") -> Law:
         return but_for_explicit(law, derivation.hamiltonian, verb, SUM)
@@ -177,7 +178,7 @@ def _energy(dynamics: Dynamics, of: Mapping[str, Law]) -> list[Law]:
         return [] if skew is None else [told(Law("graph_energy", skew.verdict, how))]
     if entropy is None:
         weakest = skew if skew is not None and skew.verdict != "proved" else positive
-        how = f"dH/dt {minus}sum dH.M dH <= 0 by graph_metric_psd"
+        how = f"dH/dt {minus}sum dH.M dH <= {explicit or 0} by graph_metric_psd"
         return [told(weakest.inherited("graph_energy", how), "never rises")]
     assert derivation.metric is not None
     laws = [told(_degenerate(dynamics, "graph_energy", "M dH", derivation.metric, "metric", derivation.hamiltonian))]

@@ -39,7 +39,8 @@ def lattice_energy(stencil: Stencil, skew: Law | None, positive: Law | None) -> 
         return (_timed(stencil, Law(ENERGY, skew.verdict, f"{_rate(stencil)} dH.J dH = 0: the stencil is skew")),)
     if stencil.entropy is None:
         weakest = skew if skew is not None and skew.verdict != "proved" else positive
-        how = f"{_rate(stencil, -1)}dH.M dH <= 0 by {positive.name}"
+        bound = "(dH/dt)_z" if moves(stencil.dynamics.derivation.hamiltonian) else "0"
+        how = f"{_rate(stencil, -1)}dH.M dH <= {bound} by {positive.name}"
         how += ", but for the noise" if stencil.dynamics.noise else ""
         return (_timed(stencil, weakest.inherited(ENERGY, how), "never rises"),)
     assert stencil.metric is not None

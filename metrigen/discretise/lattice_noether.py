@@ -63,10 +63,12 @@ def lattice_noether(stencil: Stencil, energy: Law) -> Law:
     found = [_find(stencil, rates, quantity) for quantity in quantities if isinstance(quantity, _Quantity)]
     kept = [f for f in found if f.kept]
     lost = [f for f in found if not f.kept and f.quantity.name[:5] != "total"]
-    whole = "the energy" + (" but for the explicit dH/dt" if moves(stencil.dynamics.derivation.hamiltonian) else "")
+    explicit = " but for the explicit dH/dt" if moves(stencil.dynamics.derivation.hamiltonian) else ""
+    whole = f"the energy{explicit}"
     names = [whole] if energy.verdict != "failed" and _conserves(stencil) else []
     names += [f.name if f.proved else f"{f.name} (on random states)" for f in kept]
-    how = "kept on the lattice: " + (", ".join(names) or "nothing, the energy decays")
+    noise = " but for the noise" if stencil.dynamics.noise else ""
+    how = "kept on the lattice: " + (", ".join(names) or f"nothing, the energy decays{explicit}{noise}")
     restored = "the energy (restored by the step)" if stencil.restored(energy.name) else _ENERGY
     gone = [restored] if energy.verdict == "failed" else []
     texts = [f"{f.name} (its rate is {f.defect:.2g} of the sum of its |terms|)" for f in lost]

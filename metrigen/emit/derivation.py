@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,11 +14,10 @@ from metrigen.discretise.readout import unread_currents
 from metrigen.emit.header import origin, rebuild_command
 from metrigen.emit.notation import Covectors, covectors_of, latex, text
 from metrigen.emit.render import render
+from metrigen.emit.rows import WIDTH, wrapped
 from metrigen.physics.derivation import Bilinear, Derivation, Law
 from metrigen.spec.load import Spec
 from metrigen.spec.neural import learned_functions
-
-WIDTH = 80
 
 
 @dataclass(frozen=True)
@@ -90,34 +87,6 @@ def derivation_text(derivation: Derivation, width: int = WIDTH) -> str:
         rows += [row for formula in section.formulas for row in wrapped(formula.text(), width, "  ", "      ")]
         blocks.append("\n".join(rows))
     return "\n\n".join(blocks) + "\n"
-
-
-def wrapped(line: str, width: int, indent: str, hang: str | None = None) -> list[str]:
-    """``line`` in rows of ``width``: broken before a sign outside brackets, else at a space; [] if it is empty."""
-    hang = indent if hang is None else hang
-    rows: list[str] = []
-    for piece in addends(line) if line else []:
-        if rows and len(rows[-1]) + 1 + len(piece) <= width:
-            rows[-1] += f" {piece}"
-            continue
-        start = hang if rows else indent
-        whole = re.sub(r", (?=[^\[\]]*\])", ",\u00a0", piece)  # u[+1, 0] stays in one row
-        broken = textwrap.wrap(
-            whole, width, initial_indent=start, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False
-        )
-        rows += [row.replace("\u00a0", " ") for row in broken]
-    return rows
-
-
-def addends(line: str) -> list[str]:
-    """A line cut before each sign that stands outside brackets."""
-    depth, start, terms = 0, 0, []
-    for i, char in enumerate(line):
-        depth += (char in "([{") - (char in ")]}")
-        if depth == 0 and re.match(r" [+-] ", line[i : i + 3]) and line[start:i].strip():
-            terms.append(line[start:i])
-            start = i + 1
-    return [*terms, line[start:]]
 
 
 def docstring(spec: Spec) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from metrigen.emit.derivation import wrapped
+from metrigen.emit.rows import wrapped
 from metrigen.layers.equations import array_names, equations, plain
 from metrigen.layers.layer import Layer
 from metrigen.programs import Lowered

@@ -204,7 +204,8 @@ def _check_param(
         return SpecError(f"parameter {name!r}: {what}", part=name, fix=fix, see="parameter")
 
     if per not in PER:
-        raise refuse(f"unknown per={per!r}", "one of " + ", ".join(map(repr, PER)))
+        fix = "one of " + ", ".join(map(repr, PER))
+        raise refuse(f"unknown per={per!r}", f'{fix}; a matrix of the channels is shape=("C", "C") instead')
     if shape is not None and tuple(shape) != ("C", "C"):  # type: ignore[arg-type]
         raise refuse(f"unknown shape={shape!r}", 'shape=("C", "C") for a channel matrix; leave it out for numbers')
     if shape is None and (symmetric or antisymmetric or block is not None):

@@ -229,7 +229,7 @@ def test_the_page_holds_machine_rows_verdicts_and_what_is_missing() -> None:
             tables=(Table("CPU, 2 threads", bandwidth.Bandwidth(2.5e10, "made up"), rows),),
             gpu=None,
             costs=(Cost("maze", 1.5, 0.05, "none"), Cost("cifar", 5.5, 0.05, 1.25)),
-            first=(First("metrigen --help", 0.2), First("metrigen list", 0.6)),
+            first=(First("metrigen --help", 0.9, 0.2), First("metrigen list", 1.2, 0.6)),
             memory=(Memory("metrigen (cpu)", 3 << 20), Memory("JAX", None, "no such contender")),
             memory_race="W1",
             skipped=("numba_loops: not installed",),
@@ -243,6 +243,7 @@ def test_the_page_holds_machine_rows_verdicts_and_what_is_missing() -> None:
     assert "nothing is claimed about one" in page
     assert "| maze | 1.50 s (met: 5 s) | 50 ms | none |" in page
     assert "| cifar | 5.50 s (not met: 5 s) | 50 ms | 1.25 s (met: 3 s) |" in page
+    assert "| metrigen list | 1.20 s | 0.60 s (not met: 0.5 s) |" in page
     assert "| metrigen (cpu) | 3.0 |" in page
     assert "- numba_loops: not installed" in page
     lines = [line for line in page.splitlines() if line.startswith("| W1")]

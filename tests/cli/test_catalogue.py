@@ -140,6 +140,18 @@ def test_list_has_the_gallery_and_fits_80_columns(invoke: Invoke) -> None:
     assert set(gallery.names()) == {path.stem for path in (ROOT / "specs/gallery").glob("*.py")}
 
 
+def test_show_tells_its_heading_before_sympy_is_imported() -> None:
+    program = (
+        "import sys; sys.modules['sympy'] = None\n"
+        "from metrigen.cli import main\n"
+        "sys.argv = ['metrigen', 'show', 'specs/maze.py']\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stdout.startswith("maze: ")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["list"], ["new", "rope"], ["build", "--help"]])
 def test_what_is_quick_imports_no_sympy(arguments: list[str], tmp_path: Path) -> None:
     program = (

@@ -149,6 +149,7 @@ def test_exit_code_1_is_a_refusal_with_its_parts(invoke: Invoke, spec: Path) -> 
     assert (code, found["exit"]) == (1, 1)
     assert found["error"]["kind"] == "StructureError"
     assert found["error"]["law"] == "metric_psd"
+    assert found["error"]["see"] == "docs/reference/refusals.md#law-metric-psd"
     assert "gives" in found["error"]["witness"]
     assert found["error"]["spec"].startswith("pendulum.py:")
     assert err.startswith("error: ")

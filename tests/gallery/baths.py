@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tests.gallery.layers import layer
+from tests.gallery.layers import layer, rough
 
 
 def brownian_well() -> None:
@@ -37,4 +37,24 @@ def langevin_chain() -> None:
         assert (energy.mean(0) - T / 2).abs().max() < 4 * error + h**2 * T
 
 
-CHECKS = (brownian_well, langevin_chain)
+def soft_spins() -> None:
+    """Steps of any length h that have come to rest keep the mean of phi^2: that of phi g - h g^2/2 is T, g = dF/dphi.
+
+    Far above the critical temperature the mean field is normal, its Binder cumulant 0; far below it has one size, 2/3.
+    """
+    samples, h = 300, 0.05
+    T = torch.tensor([[0.3], [3.0]], dtype=torch.float64)
+    made = layer("soft_spins", channels=2, dt=h, steps=400, T=T.flatten())
+    start = rough(samples, 2, 6, 6, size=0.1) + torch.tensor([1.0, -1.0]).repeat(samples // 2).reshape(-1, 1, 1, 1)
+    with torch.no_grad():
+        end = made(start, generator=torch.Generator().manual_seed(3))
+        phi, slope = end.phi, -made.rates(end).phi
+    value = (phi * slope - h * slope**2 / 2).mean((2, 3))
+    assert ((value.mean(0) - T[:, 0]).abs() < 4 * value.std(0) / samples**0.5).all(), value.mean(0)
+    m = phi.mean((2, 3))
+    cumulant = 1 - (m**4).mean(0) / (3 * (m**2).mean(0) ** 2)
+    assert cumulant[0] > 0.65
+    assert cumulant[1] < 0.15
+
+
+CHECKS = (brownian_well, langevin_chain, soft_spins)

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from tests.trainers import test_cifar_run, test_flow_run, test_lm_run, test_maze_run, test_sudoku_run
+from tests.trainers import test_cifar_run, test_criticality, test_flow_run, test_lm_run, test_maze_run, test_sudoku_run
 from trainers.cifar_training import Task
 from trainers.common import Run, has_checkpoint, load_checkpoint
 from trainers.sudokus import make_puzzles
@@ -34,7 +34,8 @@ def fit_of(name: str) -> Fit:
     if name == "sudoku":
         puzzles = make_puzzles(32, seed=0, split="train")
         return lambda folder, **more: test_sudoku_run.fit(folder, puzzles, **more)
-    return {"flow": test_flow_run.fit, "maze": test_maze_run.fit, "lm": test_lm_run.fit}[name]
+    fits = {"criticality": test_criticality, "flow": test_flow_run, "maze": test_maze_run, "lm": test_lm_run}
+    return fits[name].fit
 
 
 def in_child(work: Callable[[], int]) -> int:

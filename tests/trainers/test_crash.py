@@ -30,7 +30,7 @@ from trainers.sudoku_weights import WEIGHTS, load_weights
 from trainers.sudokus import cached_puzzles
 
 
-@pytest.mark.parametrize("name", ["maze", "sudoku", "lm", "cifar", "flow"])
+@pytest.mark.parametrize("name", ["maze", "sudoku", "lm", "cifar", "flow", "criticality"])
 def test_a_killed_run_goes_on_bit_for_bit(
     name: str, run_module: Callable[..., CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -1,0 +1,108 @@
+# Part of every package that metrigen 0.1.0 emits. Do not edit.
+"""Many steps as stretches of fewer: states on the way, and a way back that keeps few of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .base import Tensors
+
+Evolve = Callable[..., Any]
+KEPT = 128  # steps up to which a way back keeps what it needs of each; beyond, as many states as a root of them
+
+
+def segment(fixed: Tensors, driven: Sequence[int], first: int, count: int) -> Tensors:
+    """What ``count`` steps from step ``first`` on read; ``driven``: places of what has a value for every step."""
+    return tuple(x[first : first + count] if i in driven else x for i, x in enumerate(fixed))
+
+
+def rolled(
+    evolve: Evolve, state: Tensors, fixed: Tensors, steps: int, every: int, driven: Sequence[int] = ()
+) -> Tensors:
+    """The states after steps every, 2 every, ..., (n, B, C, ...) each; ``evolve(state, fixed, count)`` takes steps."""
+    found = []
+    for first in range(0, steps, every):
+        state = evolve(state, segment(fixed, driven, first, every), every)
+        found.append(state)
+    return tuple(map(torch.stack, zip(*found))) if found else tuple(x.new_empty(0, *x.shape) for x in state)
+
+
+def rolled_adjoint(
+    evolve_adjoint: Evolve, grads: Sequence[Tensor | None], kept: Tensors, state: Tensors, fixed: Tensors, steps: int,
+    every: int, driven: Sequence[int] = (),
+) -> Tensors:  # fmt: skip
+    """Cotangents of the first state and of ``fixed`` from those of the states that were ``kept`` (n, B, C, ...): every
+    stretch is taken again from the state before it, so that no more is in memory than a stretch."""
+    flowed = tuple(torch.zeros_like(x) for x in state)
+    totals = [x.new_zeros(x.shape) for x in fixed]  # dense, whatever the frames are
+    for i in reversed(range(steps // every)):
+        at = tuple(x[i - 1] for x in kept) if i else state
+        ends = tuple(f if g is None else f + g[i] for f, g in zip(flowed, grads))
+        found = evolve_adjoint(ends, at, segment(fixed, driven, i * every, every), every)
+        flowed = tuple(found[: len(state)])
+        for place, x in enumerate(found[len(state) :]):
+            if place in driven:
+                totals[place][i * every : (i + 1) * every] = x
+            else:
+                totals[place] = totals[place] + x
+    return (*flowed, *totals)
+
+
+def long_adjoint(
+    evolve: Evolve, evolve_adjoint: Evolve, cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int,
+    driven: Sequence[int] = (),
+) -> Tensors:  # fmt: skip
+    """Cotangents of many steps: the states at the ends of stretches are taken once more, then the stretches backwards.
+    As many states are in memory as a root of the steps, twice."""
+    if steps <= KEPT:
+        return tuple(evolve_adjoint(cotangents, state, fixed, steps))
+    every = math.isqrt(steps - 1) + 1
+    whole = (steps - 1) // every * every
+    kept = rolled(evolve, state, fixed, whole, every, driven)
+    last = evolve_adjoint(
+        cotangents, tuple(x[-1] for x in kept), segment(fixed, driven, whole, steps - whole), steps - whole
+    )
+    ends = tuple(last[: len(state)])
+    grads = tuple(map(torch.zeros_like, kept))
+    for g, x in zip(grads, ends):
+        g[-1] = x
+    early = rolled_adjoint(evolve_adjoint, grads, kept, state, segment(fixed, driven, 0, whole), whole, every, driven)
+    pairs = enumerate(zip(early[len(state) :], last[len(state) :]))
+    return (*early[: len(state)], *(torch.cat((a, b)) if i in driven else a + b for i, (a, b) in pairs))
+
+
+def rolled_readout(
+    evolve_readout: Evolve, state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int,
+    driven: Sequence[int] = (),
+) -> Tensors:  # fmt: skip
+    """The readouts after steps every, 2 every, ..., (n, B, R*C, ...), and the last state: none on the way is kept."""
+    found = []
+    for first in range(0, steps, every):
+        read, *after = evolve_readout(state, segment(fixed, driven, first, every), others, every)
+        found.append(read)
+        state = tuple(after)
+    return (torch.stack(found), *state)
+
+
+def rolled_readout_adjoint(
+    evolve: Evolve, adjoint: Evolve, grads: Sequence[Tensor], cotangents: Tensors, state: Tensors, fixed: Tensors,
+    others: Tensors, every: int, driven: Sequence[int] = (),
+) -> Tensors:  # fmt: skip
+    """Cotangents of the first state, of ``fixed`` and of what else the readout reads, from those of the readouts and of
+    the last state; ``adjoint`` is that of one stretch and its readout. The states between stretches are taken anew."""
+    whole, n = every * (len(grads) - 1), len(state)
+    kept = rolled(evolve, state, segment(fixed, driven, 0, whole), whole, every, driven)
+    totals: list[Any] = [list[Tensor]() if i in driven else 0 for i in range(len(fixed))]
+    for i in reversed(range(len(grads))):
+        at = tuple(x[i - 1] for x in kept) if i else state
+        found = adjoint(grads[i], cotangents, at, segment(fixed, driven, i * every, every), others, every)
+        cotangents, flowed = tuple(found[:n]), found[n:]
+        totals += [0] * (len(flowed) - len(totals))
+        for place, x in enumerate(flowed):
+            totals[place] = [x, *totals[place]] if place in driven else totals[place] + x
+    return (*cotangents, *(torch.cat(x) if isinstance(x, list) else x for x in totals))

@@ -1,0 +1,342 @@
+# Part of every package that metrigen 0.1.0 emits. Do not edit.
+"""Steps of a call: how many, of what length, from when on, and which of the states on the way are kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
+from typing import Any, ClassVar, Concatenate, NamedTuple, ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from .accuracy import Accuracy
+from .base import Tensors, as_count, exact, has_numbers, transformed
+from .inductor import compiled
+from .state import from_state
+from .stretches import KEPT, Evolve, rolled, rolled_readout, segment
+
+R = TypeVar("R")
+P = ParamSpec("P")
+
+
+class Span(NamedTuple):
+    """The steps of a call.
+
+    steps   how many; None: as many as driven inputs have values, else those of the layer
+    dt      the time step; None: that of the layer
+    t0      the time at which they begin, a number, or a tensor () or (B,)
+    every   how many steps lie between states that are kept; 0: the last state alone
+    read    whether those states are read at once, and not kept
+    """
+
+    steps: int | None = None
+    dt: float | Tensor | None = None
+    t0: float | Tensor = 0.0
+    every: int = 0
+    read: bool = False
+
+    @property
+    def taken(self) -> int:
+        """Steps of a span whose number is known."""
+        assert self.steps is not None
+        return self.steps
+
+
+def counted(span: Span, own: int, driven: Mapping[str, Tensor]) -> Span:
+    """The span with its number of steps: that of the values of the ``driven`` inputs (B, C, K, ...), which a size of
+    one does not tell, else what the call says, else ``own``. Raises ValueError where they differ."""
+    if not driven and span.steps is None and span.every == 0:
+        return span._replace(steps=own)  # most calls
+    steps = own if span.steps is None else as_count(span.steps, "steps", 0)
+    said = "" if span.steps is None else f"steps={steps}"
+    for name, x in driven.items():
+        if x.shape[2] == 1:
+            continue
+        if said and x.shape[2] != steps:
+            raise ValueError(
+                f"{name} has values for {x.shape[2]} steps, {said}: an input of shape (B, C, K, ...) has one "
+                "for every step, or K = 1 for all of them"
+            )
+        steps, said = x.shape[2], f"{name} for {x.shape[2]}"
+    every = as_count(span.every, "every", 0)
+    if every and steps % every:
+        raise ValueError(f"{steps} steps are no multiple of every={every}: the last state would not be kept")
+    return span._replace(steps=steps, every=every)
+
+
+def moment(t: float | Tensor, like: Tensor) -> Tensor:
+    """A time in the dtype of a field: (), or with one a sample (B, 1, ...). Raises ValueError."""
+    if not isinstance(t, Tensor):
+        return torch.full((), float(t), dtype=like.dtype, device=like.device)
+    if t.dim() and t.shape != like.shape[:1]:
+        raise ValueError(f"a time has shape {tuple(t.shape)}; needed: (), or ({like.shape[0]},) with one a sample")
+    return t.to(like).reshape(() if t.numel() == 1 else (-1, *[1] * (like.dim() - 1)))
+
+
+def times(t0: Tensor, dt: Tensor | float, count: int, like: Tensor) -> Tensor:
+    """The times (K,) at which steps begin that follow t0 (1,), counted in double precision where the device has it."""
+    wide = like.dtype if like.device.type == "mps" else torch.float64
+    steps = torch.arange(count, dtype=wide, device=like.device)
+    return (t0.to(wide).reshape(()) + steps * (dt.to(wide) if isinstance(dt, Tensor) else dt)).to(like.dtype)
+
+
+def stepwise(x: Tensor) -> Tensor:
+    """(B, C, K, ...) -> (K, B, C, ...), as steps read it; nothing is copied."""
+    return x.movedim(2, 0)
+
+
+def by_steps(evolve: Evolve, state: Tensors, fixed: Tensors, span: Span, driven: Sequence[int] = ()) -> Tensors:
+    """The last state, or with ``every`` the kept ones (B, C, n, ...), by a reference: autograd records its steps,
+    and of many steps one stretch at a time."""
+    steps, every = span.taken, span.every
+    if steps > KEPT and torch.is_grad_enabled() and not transformed() and not torch.compiler.is_compiling():
+        evolve = _stretched(evolve, driven)
+    if not every:
+        return tuple(evolve(state, fixed, steps))
+    return _frames(rolled(evolve, state, fixed, steps, every, driven))
+
+
+def _stretched(evolve: Evolve, driven: Sequence[int]) -> Evolve:
+    """Steps of which autograd keeps the states between stretches, and takes a stretch once more when it comes to it."""
+
+    def run(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
+        every = math.isqrt(max(steps, 1) - 1) + 1
+        for first in range(0, steps, every):
+            count = min(every, steps - first)
+            state = checkpoint(evolve, state, segment(fixed, driven, first, count), count, use_reentrant=False)
+        return state
+
+    return run
+
+
+def by_operators(operators: Any, state: Tensors, fixed: Tensors, span: Span) -> Tensors:
+    """The same by the operators ``evolve`` and ``rollout`` of a package."""
+    if span.every:
+        found = operators.rollout(*state, *fixed, span.steps, span.every)
+    else:
+        found = operators.evolve(*state, *fixed, span.steps)
+    states = found if isinstance(found, tuple) else (found,)
+    return _frames(states) if span.every else states
+
+
+def by_readings(
+    evolve: Evolve, evolve_readout: Evolve, state: Tensors, fixed: Tensors, others: Tensors, span: Span,
+    driven: Sequence[int] = (),
+) -> Tensors:  # fmt: skip
+    """The readouts of the states that would be kept, (B, R*C, n, ...), and the last state, by a reference."""
+    if span.taken > KEPT and torch.is_grad_enabled() and not transformed() and not torch.compiler.is_compiling():
+        evolve = _stretched(evolve, driven)
+    run = partial(_after, evolve_readout, evolve)
+    return frames_first(rolled_readout(run, state, fixed, others, span.taken, span.every, driven))
+
+
+def _after(evolve_readout: Evolve, evolve: Evolve, *given: Any) -> Tensors:
+    found: Tensors = evolve_readout(*given, evolve)
+    return found
+
+
+def frames_first(found: Tensors) -> Tensors:
+    """Readouts (n, B, R*C, ...) as (B, R*C, n, ...), and the state behind them."""
+    return (found[0].movedim(0, 2), *found[1:])
+
+
+def unread(state: Tensors, components: int) -> Tensors:
+    """The same of no steps."""
+    first = state[0]
+    return (first.new_empty((first.shape[0], components * first.shape[1], 0, *first.shape[2:])), *state)
+
+
+def by_solves(
+    evolve: Evolve, state: Tensors, fixed: Tensors, span: Span, keep: bool, driven: Sequence[int] = ()
+) -> Tensors:
+    """The same by steps that solve equations: behind the fields iterations, residual and status of all of them. Of many
+    steps autograd keeps the states between stretches, and takes a stretch once more when it comes to it."""
+    n, steps, long = len(state), span.taken, keep and span.taken > KEPT
+    if steps == 0 or not (span.every or long):
+        found = tuple(evolve(*state, *fixed, steps, keep)[: n + 3])
+        return found if not span.every else (*_frames(tuple(x.new_empty(0, *x.shape) for x in state)), *found[n:])
+    every, kept, reports = span.every or math.isqrt(steps - 1) + 1, [], []
+    for first in range(0, steps, every):
+        count = min(every, steps - first)
+        given = (*state, *segment(fixed, driven, first, count), count, keep)
+        results = checkpoint(evolve, *given, use_reentrant=False) if long else evolve(*given)
+        state = tuple(results[:n])
+        kept.append(state)
+        reports.append(results[n : n + 3])
+    iterations, residual, status = map(torch.stack, zip(*reports))
+    ends = _frames(tuple(map(torch.stack, zip(*kept)))) if span.every else state
+    return (*ends, iterations.sum(0), residual.amax(0), status.amax(0))
+
+
+def framed(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
+    """A method that reads a state, so that it also reads a trajectory, fields (B, C, n, *S): energies become (B, n),
+    sites (B, R*C, n, *S). Inputs (B, C, n, *S) go with the states, others are the same for all. Raises TypeError where
+    the time stands in what is read, and none is handed in."""
+
+    @wraps(method)
+    def run(self: Any, /, *given: P.args, **named: P.kwargs) -> R:
+        state: Any = given[0] if given else named.get("state")
+        first = getattr(state, self.FIELDS[0], None)
+        if not isinstance(first, Tensor) or first.dim() != 3 + self.RANK:
+            return method(self, *given, **named)
+        if method.__name__ in self.CLOCKED and "t" not in named:
+            raise TypeError(
+                f"{method.__name__}() of a trajectory needs the times of its states, as t stands in its formula: "
+                f"hand in t=, a tensor ({first.shape[2]},) or {(first.shape[0], first.shape[2])}; after a rollout of "
+                f"steps dt from t0 it is t0 + dt * every * torch.arange(1, {first.shape[2] + 1})"
+            )
+        further, inputs = given[1:], {name: x for name, x in named.items() if name != "state"}
+        samples, count = first.shape[0], first.shape[2]
+
+        def alike(name: str, x: Any) -> Any:
+            if not isinstance(x, Tensor) or name in self.MORE:
+                return x
+            if name == "t":
+                return x if x.dim() == 0 else x.expand(samples, count).flatten()
+            if x.dim() == 3 + self._axes(name, inputs):
+                return _folded(x.expand(samples, -1, count, *x.shape[3:]))
+            return x if x.shape[0] == 1 else x.repeat_interleave(count, 0)
+
+        folded = (_folded(x) if name in self.FIELDS else x for name, x in zip(state._fields, state))
+        of_states: Callable[..., Any] = method  # of more samples, but the same types
+        result = of_states(self, type(state)(*folded), *further, **{n: alike(n, x) for n, x in inputs.items()})
+        return _unfolded(result, samples, count)
+
+    return run
+
+
+def _folded(x: Tensor) -> Tensor:
+    """(B, C, n, ...) -> (B n, C, ...)."""
+    return x.movedim(2, 1).flatten(0, 1)
+
+
+def _unfolded(x: Any, samples: int, count: int) -> Any:
+    """(B n, ...) -> (B, n), or with more axes (B, C, n, ...)."""
+    if isinstance(x, dict):
+        return {name: _unfolded(part, samples, count) for name, part in x.items()}
+    if isinstance(x, tuple):
+        parts = [_unfolded(part, samples, count) for part in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+    apart = x.unflatten(0, (samples, count))
+    return apart if apart.dim() == 2 else apart.movedim(1, 2)
+
+
+def _frames(states: Tensors) -> Tensors:
+    return tuple(x.movedim(0, 2) for x in states)
+
+
+class Stepping(Accuracy):
+    """What a layer that takes steps gives beside its last state.
+
+    FIELDS, INPUTS  names of the fields of its state and of its inputs
+    DRIVEN    inputs with a value for every step
+    MORE      further arguments of a call, which may be left out
+    RANK, ON  axes of a field; name of an input that lives on some of them -> for each whether it has it
+    ALONG     inputs along the edges of a graph
+    TIMED     whether something depends on the time by itself
+    CLOCKED   the methods that read a state and in whose formula the time stands
+    """
+
+    TIMED: ClassVar[bool] = False
+    CLOCKED: ClassVar[tuple[str, ...]] = ()
+    RANK: ClassVar[int] = 0
+    ON: ClassVar[Mapping[str, tuple[bool, ...]]] = {}
+    ALONG: ClassVar[tuple[str, ...]] = ()
+    MORE: ClassVar[tuple[str, ...]] = ()
+    FIELDS: ClassVar[tuple[str, ...]]
+    INPUTS: ClassVar[tuple[str, ...]]
+    DRIVEN: ClassVar[tuple[str, ...]] = ()
+
+    backend: str
+    readout: Callable[..., Tensor]
+    _called: Callable[..., Any]
+    _rolled_readout: Callable[..., Tensors] | None = None  # readouts and the last state, of layers that have it
+
+    @exact
+    @from_state
+    def rollout(
+        self, /, *fields: Any, every: int = 1, steps: int | None = None, dt: float | Tensor | None = None,
+        t0: float | Tensor = 0.0, **given: Any,
+    ) -> Any:  # fmt: skip
+        """The states after steps every, 2 every, ..., as one State of fields (B, C, n, *S); ``forward`` is the last.
+
+        fields  (B, C, *S), in order or by name, or a State; those that may be left out start at zero
+        every   steps from one state to the next, 1 or more; steps is a multiple of it
+        steps, dt, t0, and by name all else that ``forward`` takes, in the shapes that it takes
+
+        Gradients flow from any of the states. ValueError: as ``forward``, and where the last state would not be kept.
+        TypeError: a name that is unknown, missing or given twice."""
+        as_count(every, "every", 1)
+        return self._called(*self._bound(fields, given), Span(steps, dt, t0, every))
+
+    @exact
+    @from_state
+    def _read(
+        self, /, *fields: Any, every: int, steps: int | None = None, dt: float | Tensor | None = None,
+        t0: float | Tensor = 0.0, **given: Any,
+    ) -> Any:  # fmt: skip
+        as_count(every, "every", 1)
+        return self._called(*self._bound(fields, given), Span(steps, dt, t0, every, True))
+
+    def _kept_times(self, given: Mapping[str, Any], every: int, states: Any) -> Tensor:
+        """The times of the states of a rollout, (n,), or (B, n) where samples have times or steps of their own."""
+        first = getattr(states, self.FIELDS[0])
+        t0, dt = (
+            x if isinstance(x, Tensor) else torch.tensor(float(x), dtype=torch.float64, device=first.device)
+            for x in (given.get("t0", 0.0), self._length(given.get("dt")))
+        )
+        steps = every * torch.arange(1, 1 + first.shape[2], dtype=torch.float64, device=first.device)
+        return t0.unsqueeze(-1) + dt.unsqueeze(-1) * steps if t0.dim() or dt.dim() else t0 + dt * steps
+
+    def _reference_steps(self, reference: Any, like: Tensor, graph: Any = None) -> Evolve:
+        """``reference.evolve``, by compiled steps where backend="compile" asks for them and nothing traces or
+        transforms the call."""
+        evolve: Evolve = reference.evolve if graph is None else partial(reference.evolve, graph)
+        if self.backend != "compile" or not has_numbers(like):
+            return evolve
+        self.__dict__["_ran"] = "compile"
+        if graph is None:
+            return partial(evolve, step=compiled(reference.step, reference.step_adjoint))
+        step = compiled(*graph.of_tensors(reference.step, reference.step_back))
+        return partial(evolve, step=lambda _, *given: step(*given))
+
+    def _length(self, dt: float | Tensor | None) -> float | Tensor:
+        """The time step of a call."""
+        return self.dt if dt is None else dt
+
+    def _bound(self, fields: Sequence[Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Fields and inputs by name. Raises TypeError."""
+        named = dict(zip(self.FIELDS, fields))
+        unknown = [name for name in given if name in named or name not in (*self.FIELDS, *self.INPUTS, *self.MORE)]
+        missing = [name for name in self.INPUTS if name not in given]
+        if unknown or missing or len(fields) > len(self.FIELDS):
+            wrong = f"given twice or unknown: {', '.join(unknown)}" if unknown else f"missing: {', '.join(missing)}"
+            raise TypeError(f"fields are {', '.join(self.FIELDS)}, inputs {', '.join(self.INPUTS) or 'none'}; {wrong}")
+        named = {name: named.get(name, given.get(name)) for name in self.FIELDS}
+        return named, {**{name: given.get(name) for name in self.MORE}, **{name: given[name] for name in self.INPUTS}}
+
+    def _axes(self, name: str, inputs: Mapping[str, Any]) -> int:
+        """How many axes an input has behind samples and channels: along the edges one if they are listed, else two."""
+        if name in self.ALONG:
+            return 2 if "edge_index" in self.MORE and inputs.get("edge_index") is None else 1
+        return sum(self.ON.get(name, (True,) * self.RANK))
+
+    def rollout_readout(self, /, *fields: Any, every: int = 1, **given: Any) -> tuple[Any, Tensor]:
+        """The last state, fields (B, C, *S), and the readout (B, R*C, n, *S) of each state that ``rollout`` gives.
+
+        fields, every, and by name all else: as ``rollout`` takes them, and with its errors. Where no t stands in what
+        is read, a layer that kernels step holds none of the states on the way."""
+        if self._rolled_readout is not None:
+            return self._read(*fields, every=every, **given)
+        states = self.rollout(*fields, every=every, **given)
+        read = {name: given[name] for name in (*self.INPUTS, *self.MORE) if name in given}
+        for name in self.DRIVEN:
+            x = read[name]
+            read[name] = x if x.shape[2] == 1 else x[:, :, every - 1 :: every]
+        if self.TIMED:
+            read["t"] = self._kept_times(given, every, states)
+        last = (x.select(2, -1) if name in self.FIELDS else x for name, x in zip(states._fields, states))
+        return type(states)(*last), self.readout(states, **read)
