@@ -31,7 +31,7 @@ SMALL = ("--no-pictures", "--quiet", "--json")
 def ran(spec: Path, engine: str, size: tuple[int, ...] | None, **given: dict[str, str]) -> Trajectory:
     with layer_file(spec) as (layer, _):
         found = steppable(layer)
-        place = place_of(layer.spec.system, size, "ring")
+        place = place_of(layer.source.spec.system, size, "ring")
         model = model_of(found, place, None, given.get("set_to", {}), given.get("params", {}))
         with engine_of(model, engine, 6) as running:
             return trajectory(model, running, 6, 3, 0, lambda count: None)
