@@ -165,6 +165,8 @@ def test_only_packages_that_need_lists_have_them(given: int) -> None:
 def test_no_call_is_longer_than_is_counted(spec: str, root: Path, tmp_path: Path) -> None:
     """What torch takes one by one is decided by the count: a longer call would not import."""
     layer = layer_of(load_spec(root / f"specs/{spec}.py"))
-    registered = layer_class(package(layer.source.spec.system, tmp_path, f"counted_{layer.source.name}")).OPERATORS.registered
+    registered = layer_class(
+        package(layer.source.spec.system, tmp_path, f"counted_{layer.source.name}")
+    ).OPERATORS.registered
     longest = max(len(made._opoverload._schema.arguments) for made in registered.values())
     assert longest <= max(operator.arguments for operator in layer.operators)
