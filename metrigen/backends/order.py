@@ -31,10 +31,14 @@ def _split(term: sp.Expr) -> tuple[complex, dict[sp.Expr, int]]:
     number, powers = _complex(coefficient), {}
     for factor in sp.Mul.make_args(rest) if rest is not sp.S.One else ():
         if factor.is_number:
-            number *= _complex(factor)
-        else:
-            base, exponent = decompose_power(factor)
-            powers[base] = exponent
+            try:
+                number *= _complex(factor)
+            except (TypeError, ValueError):  # a function of numbers that SymPy does not evaluate
+                pass
+            else:
+                continue
+        base, exponent = decompose_power(factor)
+        powers[base] = exponent
     return number, powers
 
 

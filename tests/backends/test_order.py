@@ -10,7 +10,13 @@ import sympy as sp
 from metrigen.backends.order import ordered_terms
 
 X, Y, Z = sp.symbols("x y z", real=True)
-FACTORS = (X, Y, Z, X**2, 1 / Y, sp.sqrt(Z), sp.sin(X), sp.exp(-Y), sp.pi, sp.sqrt(2))
+
+
+class opaque(sp.Function):
+    """A function that SymPy cannot evaluate: of numbers it is a number, and none that compares."""
+
+
+FACTORS = (X, Y, Z, X**2, 1 / Y, sp.sqrt(Z), sp.sin(X), sp.exp(-Y), sp.pi, sp.sqrt(2), opaque(sp.Integer(2)))
 NUMBERS = (sp.Integer(1), sp.Integer(-1), sp.Rational(2, 3), sp.Rational(-17, 16), sp.Float("0.1"), sp.Float(-2.5))
 
 
