@@ -118,7 +118,7 @@ def scaled_line(text: str, line: int) -> str:
 
 def program(text: str, name: str) -> Callable[..., tuple[Tensor, ...]]:
     """A function of the text of ``reference.py``."""
-    names: dict[str, Any] = {"__name__": "reference"}
+    names: dict[str, Any] = {"__name__": "generated.cifar.reference"}  # it imports from its package
     exec(compile(text, "reference.py", "exec"), names)
     return names[name]
 
