@@ -227,7 +227,7 @@ class Operators:
         for device in ("cpu", "cuda"):
             torch.library.register_autocast(qualified, device, torch.float32)
         self.registered[name], self.kernels[name] = made, tuple(n for n in runs if n != "reference")
-        return direct(made, by_device, count, keep, back)
+        return direct(qualified, made, by_device, count, keep, back)
 
     def _each(self, function: str, make: Callable[[ModuleType], Run]) -> dict[str, Run]:
         """``make`` of the reference and of every backend that has a function of that name."""

@@ -33,7 +33,7 @@ def alone(tensors: Tensors) -> bool:
         or torch._C._len_torch_dispatch_stack()
         or torch._C._len_torch_function_stack()
         or torch._C._get_tracing_state() is not None
-        or torch.autograd._profiler_enabled()
+        or torch._C._autograd._profiler_enabled()
         or transformed()
     ):
         return False
@@ -44,20 +44,17 @@ def alone(tensors: Tensors) -> bool:
     return True
 
 
-def direct(registered: Run, runs: Mapping[str, Run], count: int, keep: Run, backward: Run) -> Run:
+def direct(name: str, registered: Run, runs: Mapping[str, Run], count: int, keep: Run, backward: Run) -> Run:
     """An operator of ``count`` tensors and numbers behind them. ``runs``: type of a device -> what computes it there;
-    ``keep`` and ``backward`` are those that it is registered with."""
+    ``keep`` and ``backward`` are those that it is registered with; nodes of autograd bear its name."""
 
-    class Recorded(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, *given: Any) -> Any:
-            made = runs[given[0].device.type](*given)
-            keep(ctx, given, made)
-            return made
+    def forward(ctx: Any, *given: Any) -> Any:
+        made = runs[given[0].device.type](*given)
+        keep(ctx, given, made)
+        return made
 
-        @staticmethod
-        def backward(ctx: Any, *grads: Tensor | None) -> Any:
-            return backward(ctx, *grads)
+    parts = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    recorded: Any = type(name.replace("::", "_"), (torch.autograd.Function,), parts)
 
     def call(*given: Any) -> Any:
         tensors = given[:count]
@@ -65,7 +62,7 @@ def direct(registered: Run, runs: Mapping[str, Run], count: int, keep: Run, back
         if run is None or not alone(tensors):
             return registered(*given)
         if torch.is_grad_enabled() and any([x.requires_grad for x in tensors]):
-            return Recorded.apply(*given)
+            return recorded.apply(*given)
         return run(*given)
 
     return call

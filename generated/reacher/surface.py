@@ -145,7 +145,7 @@ class Surface(nn.Module):
         that is no parameter: of a frozen layer what is kept, if it was made for these."""
         made = self._results.get(name, ())
         if made and (len(given) == 1 or given[0] is self._kept_step):
-            kept, like = tuple([self._buffers[n] for n in made]), given[-1]
+            kept, like = tuple([getattr(self, n) for n in made]), given[-1]
             if all([x.dtype == like.dtype and x.device == like.device for x in kept]):
                 return kept
         return getattr(self, name)(*given)

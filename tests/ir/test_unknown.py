@@ -73,7 +73,7 @@ WHO: dict[str, Callable[[Program], object]] = {
     "fuse": passed,
     "optimise": optimise,
     "torch printer": lambda p: print_function(p, 1),
-    "torch printer of graphs": print_graph_function,
+    "torch printer of graphs": lambda program: print_graph_function(program, "step"),
     "programs of a graph written out": lambda p: Written({"u": sp.Symbol("u")}).out(p),
     "Triton kernels": lambda p: print_kernels(p, 1),
     "Triton planes": lambda p: plane_functions(p, "p", NEAR),

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.conftest import ROOT  # noqa: F401  (generated/ is imported from there)
+from tests.kernels.modes import once
 
 package = importlib.import_module("generated.cifar")
 operators: ModuleType = package.operators
+pytestmark = once
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +59,9 @@ def gradients(evolve: Any, arrays: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 def test_the_same_bits_with_gradients_of_both_orders() -> None:
     arrays = given()
     through = gradients(operators.OPERATORS.registered["evolve"], arrays)
-    for one, other in zip(gradients(operators.evolve, arrays), through, strict=True):
+    found = gradients(operators.evolve, arrays)
+    assert "metrigen" in found[0].grad_fn.name()
+    for one, other in zip(found, through, strict=True):
         assert torch.equal(one, other)
     with torch.inference_mode():
         for one, other in zip(operators.evolve(*given(), 3), through[:2], strict=True):
