@@ -16,7 +16,6 @@ import argparse
 import importlib
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.driven_peers import DiffraxSide, TorchdiffeqSide
+from benchmarks.timing import both_ways
 from metrigen import Field, Input, Lattice, Param, Strang, System, energy_density, grad, momentum, t
 from metrigen.compiler import compile_spec
 from metrigen.spec.load import Spec
@@ -130,21 +130,6 @@ def truth(race: str, arrays: Arrays, steps: int) -> np.ndarray:
     return q
 
 
-def measured(found: Sides, turns: int) -> dict[str, tuple[float, float]]:
-    """The smallest seconds of each side, forward and with gradients."""
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in found}
-    for turn in range(turns + 1):  # the first compiles
-        for name, run in found.items():
-            pair = []
-            for backward in (False, True):
-                start = time.perf_counter()
-                run(backward)
-                pair.append(time.perf_counter() - start)
-            if turn:
-                times[name].append((pair[0], pair[1]))
-    return {name: (min(a for a, _ in pairs), min(b for _, b in pairs)) for name, pairs in times.items()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=5)
@@ -167,7 +152,7 @@ def main() -> None:
                 q = np.asarray(run(False)[0])
                 apart = np.abs((q[:, :, -1] if race == "W6" else q) - exact)
                 ends[name] = f"{np.median(apart):.1e}, at most {apart.max():.1e}"
-            times = measured(found, options.turns)
+            times = both_ways(found, options.turns)
             first = times["metrigen cpu"]
             print(f"{race}: {samples} x {channels}" + f" x {side} x {side}" * bool(side) + f", {steps} steps of {DT}")
             for name, (forward, both) in times.items():

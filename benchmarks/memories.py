@@ -10,7 +10,6 @@ largest difference of a readout or gradient from that of the float64 reference.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from benchmarks.timing import both_ways
 from metrigen.memory.layer import layer as made
 from metrigen.spec.load import load_spec
 from trainers.memory import keep_freed_memory
@@ -135,20 +135,6 @@ def differences(found: dict[str, Run], x: Inputs, cotangent: Tensor) -> dict[str
     return apart
 
 
-def measured(found: dict[str, Run], x: Inputs, cotangent: Tensor, turns: int) -> dict[str, tuple[float, float]]:
-    """The smallest seconds of each side, forward and with gradients."""
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in found}
-    for turn in range(turns + 1):  # the first is not counted
-        for name, run in found.items():
-            pair = []
-            for reverse in (False, True):
-                start = time.perf_counter()
-                results(run, x, cotangent, reverse)
-                pair.append(time.perf_counter() - start)
-            times[name] += [(pair[0], pair[1])] if turn else []
-    return {name: (min(a for a, _ in pairs), min(b for _, b in pairs)) for name, pairs in times.items()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=3)
@@ -163,7 +149,7 @@ def main() -> None:
     cotangent = torch.randn(x["v"].shape, generator=torch.Generator().manual_seed(1))
     found = sides(sizes, options.chunk)
     apart = differences(found, x, cotangent)
-    times = measured(found, x, cotangent, options.turns)
+    times = both_ways({name: partial(results, run, x, cotangent) for name, run in found.items()}, options.turns)
     first = times["metrigen cpu"]
     print(f"W8: {sizes[0]} samples, {sizes[1]} heads of {sizes[3]} x {sizes[3]}, {sizes[2]} tokens", flush=True)
     for name, (forward, both) in times.items():

@@ -9,7 +9,6 @@ printed are the smallest times. With ``--cpu-time`` they are those of the proces
 from __future__ import annotations
 
 import argparse
-import ctypes
 import sys
 import tempfile
 import time
@@ -20,21 +19,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.driven import given, layer, wave
+from trainers.memory import keep_freed_memory
 
 SHAPE = (16, 16, 32, 64)  # samples, channels, sites along an axis, steps
-KEEP, THRESHOLD, LARGEST = (
-    -1,
-    -3,
-    1 << 30,
-)  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h; 32 MB is the most of the latter
-
-
-def keep_memory() -> None:
-    """The C library keeps what is freed: fresh pages would cost more than the steps."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        for option in (KEEP, THRESHOLD):
-            libc.mallopt(option, LARGEST)
 
 
 def sides(folder: Path, shape: tuple[int, int, int, int]) -> dict[str, Callable[[], object]]:
@@ -84,7 +71,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.keep:
-        keep_memory()
+        keep_freed_memory()  # fresh pages would cost more than the steps
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         sys.path.insert(0, folder)
         found = sides(Path(folder), (2, 2, 8, 16) if options.quick else SHAPE)

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 
@@ -66,3 +67,14 @@ def interleave(
             calls[name]()
             times[name].append(clock(calls[name], now)[0])
     return {name: tuple(values) for name, values in times.items()}
+
+
+def both_ways(sides: Mapping[str, Callable[[bool], Any]], turns: int) -> dict[str, tuple[float, float]]:
+    """The smallest seconds of each side, forward and with gradients, in turns; the first turn compiles."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
+    for turn in range(turns + 1):
+        for name, run in sides.items():
+            pair = [clock(partial(run, backward))[0] for backward in (False, True)]
+            if turn:
+                times[name].append((pair[0], pair[1]))
+    return {name: (min(a for a, _ in pairs), min(b for _, b in pairs)) for name, pairs in times.items()}
