@@ -13,7 +13,9 @@ _LIBRARY: Mapping[str, tuple[str, ...]] = {
 _TORCH: Mapping[str, tuple[str, ...]] = {"torch": ("Tensor", "nn")}
 _BESIDE: Mapping[str, tuple[str, ...]] = {
     ".": ("operators", "reference"),
-    ".arguments": ("as_count", "check_fields", "check_given", "check_input", "check_state", "of_sample"),
+    ".arguments": (
+        "as_count", "as_tolerance", "check_fields", "check_given", "check_input", "check_state", "of_sample",
+    ),
     ".base": (
         "BaseLayer", "NotConverged", "Tensors", "as_dtype", "as_step", "by_reference", "by_sample", "exact",
         "readable", "reported", "step_of", "transformed", "working",

@@ -12,7 +12,7 @@ from metrigen.package.waves import limit_value
 def steps_lines(layer: Layer) -> list[str]:
     """Lines of ``__init__`` that set the number of steps."""
     return [
-        f'self.steps = {layer.source.spec.system.stepper.steps} if steps is None else steps',
+        f"self.steps = {layer.source.spec.system.stepper.steps} if steps is None else steps",
     ]
 
 
@@ -38,10 +38,10 @@ def tolerance_lines(layer: Layer) -> list[str]:
     """Lines of ``__init__`` that set when a solve stops."""
     integrator = layer.source.spec.system.solver
     return [
-        f"self.rtol = {integrator.rtol!r} if rtol is None else rtol",
-        "self.bwd_rtol = self.rtol if bwd_rtol is None else bwd_rtol",
-        f"self.atol = {float(integrator.atol)!r} if atol is None else atol",
-        f"self.max_iter = {integrator.max_iter} if max_iter is None else max_iter",
+        f'self.rtol = {integrator.rtol!r} if rtol is None else as_tolerance(rtol, "rtol")',
+        'self.bwd_rtol = self.rtol if bwd_rtol is None else as_tolerance(bwd_rtol, "bwd_rtol")',
+        f'self.atol = {float(integrator.atol)!r} if atol is None else as_tolerance(atol, "atol")',
+        f'self.max_iter = {integrator.max_iter} if max_iter is None else as_count(max_iter, "max_iter", 1)',
     ]
 
 

@@ -23,25 +23,25 @@ TORCH = frozenset(
 # What an emitted function, method or class means by a name, beside the names of the spec.
 EMITTED = frozenset(
     """
-    ACC after ALONE ALONG along_edges any as_count as_dtype as_matrices as_start as_step as_tokens as_vectors
-    at_nodes at_time atol AttributeError auto AVERAGE AXES backend BACKENDS BACKWARD backward balance_residual
-    BaseLayer batch before BLOCK block_diagonal bool Bound BOUNDS bwd_rtol by_operators by_readings by_reference
-    by_sample by_solves by_step by_steps callable cayley channels check_fields check_given check_input check_state
-    check_step checked CLOCKED clone CONFIG config constexpr counted ctx currents damped_stumpff Dense detach
-    device diagonal_blocks dict DISCRETE_GRADIENT DRIVEN dtype DYNAMICS edge_index edges elapsed Ellipsis
-    empty_field ends ENERGY energy entropy enumerate every exact FIELDS fixed flowed flux forgetting
-    forward_readout framed frames_first FREE freeze from_config from_state gained generator given grad GRADIENT
-    grads graph hamiltonian has_numbers HOISTED in_work init INPUTS inputs inside int is_direct isinstance
-    iterations keep kernels lagrangian last last_backend last_of launch LayerParam len LENGTH libdevice like linear
-    list made math max_iter MIDPOINT moment MORE nn no_weight_decay nodes NOISE noise Noisy NoneType NotConverged
-    object of_sample ON ON_REQUEST OPERATORS operators Options options ORDER others OWNED partial partials print
-    products program_id property pullback range RANK rates read readable readout readout_channels READS reference
-    register_parameters registered Report report reset reset_parameters residual results rhs rollout
-    rollout_readout root rtol RuntimeError SAMPLES saved self sequential set shift SIGNS single sites solution
-    solve solver Span Sparse SPEC START start STATE state status STEP step step_of steps stepwise stress_energy
-    stumpff super t0 temperature Tensor TIMED times tl told told_apart tolerance torch transformed triton tuple
-    turned turned_back TypeError unread unshared use_kernels ValueError varied warm_start warnings within WITHOUT
-    working ZERO zip
+    ACC after ALONE ALONG along_edges any as_count as_dtype as_matrices as_start as_step as_tokens as_tolerance
+    as_vectors at_nodes at_time atol AttributeError auto AVERAGE AXES backend BACKENDS BACKWARD backward
+    balance_residual BaseLayer batch before BLOCK block_diagonal bool Bound BOUNDS bwd_rtol by_operators
+    by_readings by_reference by_sample by_solves by_step by_steps callable cayley channels check_fields
+    check_given check_input check_state check_step checked CLOCKED clone CONFIG config constexpr counted ctx
+    currents damped_stumpff Dense detach device diagonal_blocks dict DISCRETE_GRADIENT DRIVEN dtype DYNAMICS
+    edge_index edges elapsed Ellipsis empty_field ends ENERGY energy entropy enumerate every exact FIELDS fixed
+    flowed flux forgetting forward_readout framed frames_first FREE freeze from_config from_state gained
+    generator given grad GRADIENT grads graph hamiltonian has_numbers HOISTED in_work init INPUTS inputs inside
+    int is_direct isinstance iterations keep kernels lagrangian last last_backend last_of launch LayerParam len
+    LENGTH libdevice like linear list made math max_iter MIDPOINT moment MORE nn no_weight_decay nodes NOISE
+    noise Noisy NoneType NotConverged object of_sample ON ON_REQUEST OPERATORS operators Options options ORDER
+    others OWNED partial partials print products program_id property pullback range RANK rates read readable
+    readout readout_channels READS reference register_parameters registered Report report reset reset_parameters
+    residual results rhs rollout rollout_readout root rtol RuntimeError SAMPLES saved self sequential set shift
+    SIGNS single sites solution solve solver Span Sparse SPEC START start STATE state status STEP step step_of
+    steps stepwise stress_energy stumpff super t0 temperature Tensor TIMED times tl told told_apart tolerance
+    torch transformed triton tuple turned turned_back TypeError unread unshared use_kernels ValueError varied
+    warm_start warnings within WITHOUT working ZERO zip
     """.split()
 )
 # Endings of what kernels are called and handed: ``phi_ptr``, ``step_0_kernel``.

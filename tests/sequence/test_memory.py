@@ -223,6 +223,9 @@ def test_precision_shapes_and_settings() -> None:
     state, again = layer.forward_readout(**inputs)
     assert torch.equal(again, read)
     assert torch.equal(state.S, last.S)
+    k = inputs.pop("k")
+    assert torch.equal(layer.sequential("S", **inputs)(k), last.S)
+    inputs["k"] = k
     none, start = layer(**{n: x[:, :, :0] for n, x in inputs.items()}, state=last)
     assert none.shape == (2, 2, 0, 3)
     assert torch.equal(start.S, last.S)

@@ -56,6 +56,24 @@ def test_inputs_may_follow_by_position(name: str) -> None:
         made(*ahead, *own, own[0], **named)
 
 
+@pytest.mark.parametrize("name", ["steady", "graph_steady"])
+def test_a_solve_starts_from_a_state_and_says_what_it_refuses(name: str) -> None:
+    made, given, start = layer(name).double(), inputs(name), state(name)
+    alike(made(**given, warm_start=start), made(**given, warm_start=start[0]))
+    with pytest.raises(TypeError, match="s is a tensor, not list"):
+        made(**{**given, "s": [1.0]})
+    for option, wrong in (("rtol", "x"), ("atol", -1.0), ("bwd_rtol", float("nan")), ("max_iter", 0.5)):
+        with pytest.raises((TypeError, ValueError), match=option):
+            layer(name, **{option: wrong})
+
+
+def test_rates_of_tokens_and_states_of_other_numbers_are_refused() -> None:
+    made, given = layer("sequence").double(), inputs("sequence")
+    states = run("sequence", made)
+    with pytest.raises(ValueError, match=r"do not broadcast to 2 channels and states of \(3, 2, 6\)"):
+        made.rates(states, **{name: x[..., :4] for name, x in given.items()})
+
+
 @every
 def test_what_is_no_state_of_the_layer_is_refused(name: str) -> None:
     made, start, family = layer(name).double(), state(name), FAMILIES[name]
