@@ -92,7 +92,7 @@ class _Writer:
             self.lines.append(self._root(statement))
             return
         if isinstance(statement, Units):
-            self.lines.extend(unit_lines(statement, self.rank, self.site))
+            self.lines.extend(unit_lines(statement, self.rank, self.site, self.lines))
             return
         if isinstance(statement, SiteSum):
             over = tuple(range(1 if statement.channels else 2, 2 + self.rank))
