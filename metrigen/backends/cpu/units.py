@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import sympy as sp
 
-from metrigen.backends.expressions import CPP
+from metrigen.backends.cpu.dialect import CPP
 from metrigen.backends.units import unit_pass
 from metrigen.ir.leaves import Leaf
 from metrigen.ir.units import Units

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from metrigen.backends.expressions import TORCH
+from metrigen.backends.torch.dialect import TORCH
 from metrigen.backends.torch.units import unit_lines
 from metrigen.ir.constraints import Constraint, constraint_key
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import sympy as sp
 
-from metrigen.backends.expressions import TORCH
+from metrigen.backends.torch.dialect import TORCH
 from metrigen.backends.units import unit_pass
 from metrigen.ir.units import Units
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import sympy as sp
 
-from metrigen.backends.expressions import TRITON
+from metrigen.backends.triton.dialect import TRITON
 from metrigen.backends.triton.evolution import Kernel
 from metrigen.backends.triton.plane import PlaneFunction
 from metrigen.backends.units import unit_pass
