@@ -10,13 +10,12 @@ from typing import Any, ClassVar, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from .accuracy import Accuracy
-from .base import Tensors, as_count, exact, has_numbers, transformed
+from .base import Tensors, as_count, exact, has_numbers, readable, transformed
 from .inductor import compiled
 from .state import from_state
-from .stretches import KEPT, Evolve, rolled, rolled_readout, segment
+from .stretches import KEPT, Evolve, rolled, rolled_readout, segment, taken_again
 
 R = TypeVar("R")
 P = ParamSpec("P")
@@ -67,12 +66,27 @@ def counted(span: Span, own: int, driven: Mapping[str, Tensor]) -> Span:
     return span._replace(steps=steps, every=every)
 
 
+def as_time(value: Any) -> float:
+    """A time that is no tensor as a number. Raises TypeError and ValueError."""
+    if isinstance(value, (str, bool)) or not hasattr(value, "__float__"):
+        hint = "; torch.tensor makes one" if isinstance(value, (list, tuple)) else ""
+        raise TypeError(f"a time is a number, or a tensor of shape () or (B,), not {type(value).__name__}{hint}")
+    if not math.isfinite(value):
+        raise ValueError(f"a time must be finite, not {value}")
+    return float(value)
+
+
 def moment(t: float | Tensor, like: Tensor) -> Tensor:
-    """A time in the dtype of a field: (), or with one a sample (B, 1, ...). Raises ValueError."""
+    """A time in the dtype of a field: (), or with one a sample (B, 1, ...). Raises TypeError and ValueError."""
     if not isinstance(t, Tensor):
-        return torch.full((), float(t), dtype=like.dtype, device=like.device)
+        return torch.full((), as_time(t), dtype=like.dtype, device=like.device)
+    if t.is_complex() or t.dtype == torch.bool:
+        raise ValueError(f"a time is real, not {t.dtype}")
     if t.dim() and t.shape != like.shape[:1]:
         raise ValueError(f"a time has shape {tuple(t.shape)}; needed: (), or ({like.shape[0]},) with one a sample")
+    right = t.isfinite()
+    if readable(right) and not bool(right.all()):
+        raise ValueError(f"a time must be finite, not {t.detach()}")
     return t.to(like).reshape(() if t.numel() == 1 else (-1, *[1] * (like.dim() - 1)))
 
 
@@ -106,7 +120,7 @@ def _stretched(evolve: Evolve, driven: Sequence[int]) -> Evolve:
         every = math.isqrt(max(steps, 1) - 1) + 1
         for first in range(0, steps, every):
             count = min(every, steps - first)
-            state = checkpoint(evolve, state, segment(fixed, driven, first, count), count, use_reentrant=False)
+            state = taken_again(evolve, state, segment(fixed, driven, first, count), count)
         return state
 
     return run
@@ -153,19 +167,20 @@ def by_solves(
     evolve: Evolve, state: Tensors, fixed: Tensors, span: Span, keep: bool, driven: Sequence[int] = ()
 ) -> Tensors:
     """The same by steps that solve equations: behind the fields iterations, residual and status of all of them. Of many
-    steps autograd keeps the states between stretches, and takes a stretch once more when it comes to it."""
+    steps the states between stretches are kept, and the way back takes a stretch once more when it comes to it."""
     n, steps, long = len(state), span.taken, keep and span.taken > KEPT
     if steps == 0 or not (span.every or long):
         found = tuple(evolve(*state, *fixed, steps, keep)[: n + 3])
         return found if not span.every else (*_frames(tuple(x.unsqueeze(0)[:0] for x in state)), *found[n:])
-    every, kept, reports = span.every or math.isqrt(steps - 1) + 1, [], []
-    for first in range(0, steps, every):
-        count = min(every, steps - first)
-        given = (*state, *segment(fixed, driven, first, count), count, keep)
-        results = checkpoint(evolve, *given, use_reentrant=False) if long else evolve(*given)
-        state = tuple(results[:n])
+    every, kept, reports = span.every or steps, [], []
+    stretch = min(every, math.isqrt(steps - 1) + 1) if long else every
+    for end in range(every, steps + 1, every):
+        for first in range(end - every, end, stretch):
+            count = min(stretch, end - first)
+            results = evolve(*state, *segment(fixed, driven, first, count), count, keep and not long)
+            state = tuple(results[:n])
+            reports.append(results[n : n + 3])
         kept.append(state)
-        reports.append(results[n : n + 3])
     iterations, residual, status = map(torch.stack, zip(*reports))
     ends = _frames(tuple(map(torch.stack, zip(*kept)))) if span.every else state
     return (*ends, iterations.sum(0), residual.amax(0), status.amax(0))
@@ -358,6 +373,7 @@ class Stepping(Accuracy):
             return 2 if self._in_pairs(inputs) else 1
         return sum(self.ON.get(name, (True,) * self.RANK))
 
+    @from_state
     def rollout_readout(self, /, *fields: Any, every: int = 1, **given: Any) -> tuple[Any, Tensor]:
         """The last state, fields (B, C, *S), and the readout (B, R*C, n, *S) of each state that ``rollout`` gives.
 
