@@ -145,7 +145,8 @@ def negative_stencil_is_refused() -> None:
     metric = dynamics.derivation.metric
     assert metric is not None
     negative = replace(metric, form=-metric.form)
-    spoilt = replace(dynamics, derivation=replace(dynamics.derivation, metric=negative))
+    structure = replace(dynamics.derivation.structure, metric=negative)
+    spoilt = replace(dynamics, derivation=replace(dynamics.derivation, structure=structure))
     with pytest.raises(StructureError) as caught:
         lattice_positivity(Stencil.of(spoilt), negative)
     assert caught.value.law == "lattice_metric_psd"

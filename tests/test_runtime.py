@@ -40,3 +40,10 @@ def test_a_module_is_short_and_begins_with_its_class(root: Path) -> None:
         first = next(i for i, line in enumerate(lines) if line.startswith("class ") and "(NamedTuple)" not in line)
         # A module on a graph has the few functions that its methods call above the class.
         assert first < 40 or "graph" in file.read_text(encoding="utf-8").split('"""')[1], file
+
+
+def test_the_readout_of_cifar_is_canonical(root: Path) -> None:
+    """At most three quarters of the 85 operations (+ and -, *, /, functions) that its table of costs had at first."""
+    page = (root / "generated/cifar/DERIVATION.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith("| readout | ")]
+    assert 0 < sum(int(cell) for cell in row.split("|")[4:8]) <= 0.75 * 85

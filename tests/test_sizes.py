@@ -17,6 +17,8 @@ from metrigen.layers.layer import Layer
 from metrigen.layers.programs import Programs
 from metrigen.layers.shape import Shape
 from metrigen.layers.source import Source
+from metrigen.physics.derivation import Derivation, Structure
+from metrigen.physics.state import State
 from metrigen.programs import Lowered
 from metrigen.spec.system import System
 from tests.conftest import ROOT
@@ -33,7 +35,7 @@ BY_KEYWORD = {
 }
 FILES = sorted((ROOT / "metrigen").rglob("*.py"))
 TEMPLATES = sorted((ROOT / "templates").glob("*.j2"))
-MODEL = (Layer, Source, Shape, Lowered, Given, Programs, Program, Dynamics, System)
+MODEL = (System, State, Structure, Derivation, Dynamics, Program, Programs, Lowered, Given, Shape, Source, Layer)
 
 
 def functions(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

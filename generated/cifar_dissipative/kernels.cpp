@@ -593,32 +593,32 @@ static NOINLINE void readout_adjoint_1(
                 const V phi_p1_0 = load(phi_row + j + at.step0());
                 const V phi_p1_m1 = load(phi_row + j + at.step0() - 1);
                 const V phi_p1_p1 = load(phi_row + j + at.step0() + 1);
-                const auto v_0 = phi - phi_p1_0;
-                const auto v_1 = phi - phi_m1_0;
-                const auto v_2 = phi - phi_0_p1;
-                const auto v_3 = phi - phi_0_m1;
-                const auto v_4 = v_0 * inside_p1_0;
-                const auto v_5 = v_1 * inside_m1_0;
-                const auto v_6 = c1_c * (v_4 + v_5);
-                const auto v_7 = v_2 * inside_0_p1;
-                const auto v_8 = v_3 * inside_0_m1;
-                const auto v_9 = v_7 + v_8;
-                const auto v_10 = -phi_m1_p1;
-                const auto v_11 = -phi_p1_p1;
-                const auto v_12 = -phi_p1_m1;
-                const auto v_13 = -phi_m1_m1;
-                const auto v_14 = c2_c * v_9 + v_6;
-                const auto v_15 = ((v_4 - v_5) * (inside_0_m1 - inside_0_p1) + (v_7 - v_8) * (inside_m1_0 -
-                    inside_p1_0)) * T12_density_bar2 + ((phi_0_p1 + v_10) * inside_m1_p1 - (phi_0_p1 + v_11) *
-                    inside_p1_p1) * T12_density_bar2_0_p1 + ((phi_p1_0 + v_12) * inside_p1_m1 - (phi_p1_0 + v_11) *
-                    inside_p1_p1) * T12_density_bar2_p1_0 - ((phi_0_m1 + v_13) * inside_m1_m1 - (phi_0_m1 + v_12) *
-                    inside_p1_m1) * T12_density_bar2_0_m1 - ((phi_m1_0 + v_13) * inside_m1_m1 - (phi_m1_0 + v_10) *
+                const auto v_18 = phi - phi_p1_0;
+                const auto v_19 = phi - phi_m1_0;
+                const auto v_20 = phi - phi_0_p1;
+                const auto v_21 = phi - phi_0_m1;
+                const auto v_22 = v_18 * inside_p1_0;
+                const auto v_23 = v_19 * inside_m1_0;
+                const auto v_24 = c1_c * (v_22 + v_23);
+                const auto v_25 = v_20 * inside_0_p1;
+                const auto v_26 = v_21 * inside_0_m1;
+                const auto v_27 = v_25 + v_26;
+                const auto v_28 = -phi_m1_p1;
+                const auto v_29 = -phi_p1_p1;
+                const auto v_30 = -phi_p1_m1;
+                const auto v_31 = -phi_m1_m1;
+                const auto v_32 = c2_c * v_27 + v_24;
+                const auto v_33 = ((v_22 - v_23) * (inside_0_m1 - inside_0_p1) + (v_25 - v_26) * (inside_m1_0 -
+                    inside_p1_0)) * T12_density_bar2 + ((phi_0_p1 + v_28) * inside_m1_p1 - (phi_0_p1 + v_29) *
+                    inside_p1_p1) * T12_density_bar2_0_p1 + ((phi_p1_0 + v_30) * inside_p1_m1 - (phi_p1_0 + v_29) *
+                    inside_p1_p1) * T12_density_bar2_p1_0 - ((phi_0_m1 + v_31) * inside_m1_m1 - (phi_0_m1 + v_30) *
+                    inside_p1_m1) * T12_density_bar2_0_m1 - ((phi_m1_0 + v_31) * inside_m1_m1 - (phi_m1_0 + v_28) *
                     inside_m1_p1) * T12_density_bar2_m1_0;
-                const auto phi_bar = R(0.25) * (R(4.0) * m2_c * phi + R(2.0) * v_14) * T00_density_bar7 + c1_c * (v_0
-                    * (R(0.5) * T00_density_bar7_p1_0 + T11_T22_density_bar4_p1_0) + v_1 * (R(0.5) *
-                    T00_density_bar7_m1_0 + T11_T22_density_bar4_m1_0) - R(0.25) * v_15) + c2_c * (v_2 * (R(0.5) *
-                    T00_density_bar7_0_p1 - T11_T22_density_bar4_0_p1) + v_3 * (R(0.5) * T00_density_bar7_0_m1 -
-                    T11_T22_density_bar4_0_m1)) - (c2_c * v_9 - v_6) * T11_T22_density_bar4;
+                const auto phi_bar = R(0.25) * (R(4.0) * m2_c * phi + R(2.0) * v_32) * T00_density_bar7 + c1_c * (v_18
+                    * (R(0.5) * T00_density_bar7_p1_0 + T11_T22_density_bar4_p1_0) + v_19 * (R(0.5) *
+                    T00_density_bar7_m1_0 + T11_T22_density_bar4_m1_0) - R(0.25) * v_33) + c2_c * (v_20 * (R(0.5) *
+                    T00_density_bar7_0_p1 - T11_T22_density_bar4_0_p1) + v_21 * (R(0.5) * T00_density_bar7_0_m1 -
+                    T11_T22_density_bar4_0_m1)) - (c2_c * v_27 - v_24) * T11_T22_density_bar4;
                 store_dense(last, phi_bar_row + j, broadcast(phi_bar));
             });
         }

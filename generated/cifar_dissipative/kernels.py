@@ -601,44 +601,44 @@ def readout_adjoint_1_kernel(
     inside_p1_0 = ok_site_p1_0.to(ACC)
     inside_p1_m1 = ok_site_p1_m1.to(ACC)
     inside_p1_p1 = ok_site_p1_p1.to(ACC)
-    v_0 = phi - phi_p1_0
-    v_1 = phi - phi_m1_0
-    v_2 = phi - phi_0_p1
-    v_3 = phi - phi_0_m1
-    v_4 = v_0 * inside_p1_0
-    v_5 = v_1 * inside_m1_0
-    v_6 = (v_4 + v_5) * c1
-    v_7 = v_2 * inside_0_p1
-    v_8 = v_3 * inside_0_m1
-    v_9 = v_7 + v_8
-    v_10 = -phi_m1_p1
-    v_11 = -phi_p1_p1
-    v_12 = -phi_p1_m1
-    v_13 = -phi_m1_m1
-    v_14 = v_9 * c2 + v_6
-    v_15 = (
-        ((v_4 - v_5) * (inside_0_m1 - inside_0_p1) + (v_7 - v_8) * (inside_m1_0 - inside_p1_0)) * T12_density_bar2
-        + ((phi_0_p1 + v_10) * inside_m1_p1 - (phi_0_p1 + v_11) * inside_p1_p1) * T12_density_bar2_0_p1
-        + ((phi_p1_0 + v_12) * inside_p1_m1 - (phi_p1_0 + v_11) * inside_p1_p1) * T12_density_bar2_p1_0
-        - ((phi_0_m1 + v_13) * inside_m1_m1 - (phi_0_m1 + v_12) * inside_p1_m1) * T12_density_bar2_0_m1
-        - ((phi_m1_0 + v_13) * inside_m1_m1 - (phi_m1_0 + v_10) * inside_m1_p1) * T12_density_bar2_m1_0
+    v_18 = phi - phi_p1_0
+    v_19 = phi - phi_m1_0
+    v_20 = phi - phi_0_p1
+    v_21 = phi - phi_0_m1
+    v_22 = v_18 * inside_p1_0
+    v_23 = v_19 * inside_m1_0
+    v_24 = (v_22 + v_23) * c1
+    v_25 = v_20 * inside_0_p1
+    v_26 = v_21 * inside_0_m1
+    v_27 = v_25 + v_26
+    v_28 = -phi_m1_p1
+    v_29 = -phi_p1_p1
+    v_30 = -phi_p1_m1
+    v_31 = -phi_m1_m1
+    v_32 = v_27 * c2 + v_24
+    v_33 = (
+        ((v_22 - v_23) * (inside_0_m1 - inside_0_p1) + (v_25 - v_26) * (inside_m1_0 - inside_p1_0)) * T12_density_bar2
+        + ((phi_0_p1 + v_28) * inside_m1_p1 - (phi_0_p1 + v_29) * inside_p1_p1) * T12_density_bar2_0_p1
+        + ((phi_p1_0 + v_30) * inside_p1_m1 - (phi_p1_0 + v_29) * inside_p1_p1) * T12_density_bar2_p1_0
+        - ((phi_0_m1 + v_31) * inside_m1_m1 - (phi_0_m1 + v_30) * inside_p1_m1) * T12_density_bar2_0_m1
+        - ((phi_m1_0 + v_31) * inside_m1_m1 - (phi_m1_0 + v_28) * inside_m1_p1) * T12_density_bar2_m1_0
     )
     tl.store(
         phi_bar_ptr + base + at,
         (
-            0.25 * (4.0 * phi * m2 + 2.0 * v_14) * T00_density_bar7
+            0.25 * (4.0 * phi * m2 + 2.0 * v_32) * T00_density_bar7
             + (
-                v_0 * (0.5 * T00_density_bar7_p1_0 + T11_T22_density_bar4_p1_0)
-                + v_1 * (0.5 * T00_density_bar7_m1_0 + T11_T22_density_bar4_m1_0)
-                - 0.25 * v_15
+                v_18 * (0.5 * T00_density_bar7_p1_0 + T11_T22_density_bar4_p1_0)
+                + v_19 * (0.5 * T00_density_bar7_m1_0 + T11_T22_density_bar4_m1_0)
+                - 0.25 * v_33
             )
             * c1
             + (
-                v_2 * (0.5 * T00_density_bar7_0_p1 - T11_T22_density_bar4_0_p1)
-                + v_3 * (0.5 * T00_density_bar7_0_m1 - T11_T22_density_bar4_0_m1)
+                v_20 * (0.5 * T00_density_bar7_0_p1 - T11_T22_density_bar4_0_p1)
+                + v_21 * (0.5 * T00_density_bar7_0_m1 - T11_T22_density_bar4_0_m1)
             )
             * c2
-            - (v_9 * c2 - v_6) * T11_T22_density_bar4
+            - (v_27 * c2 - v_24) * T11_T22_density_bar4
         ).to(phi_bar_ptr.dtype.element_ty),
         mask=ok,
     )
@@ -1179,9 +1179,9 @@ def evolve_adjoint_kernel(
     phi = _load_plane(phi_ptr, base, ok, ACC)
     pi = _load_plane(pi_ptr, base, ok, ACC)
     # The states once more, kept as far as the variation reads them.
-    for k__ in range(K - 1):
-        _store_plane(phi_kept_ptr, base + k__ * stride, phi, ok)
-        _store_plane(pi_kept_ptr, base + k__ * stride, pi, ok)
+    for k_2 in range(K - 1):
+        _store_plane(phi_kept_ptr, base + k_2 * stride, phi, ok)
+        _store_plane(pi_kept_ptr, base + k_2 * stride, pi, ok)
         phi, pi = _step(
             phi, pi, near_0, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, gamma, k, m2, dt, TILE, ACC
         )

@@ -282,67 +282,67 @@ def readout_adjoint(
     phi_m1_p1 = shift(phi, (-1, 1))
     phi_p1_m1 = shift(phi, (1, -1))
     phi_p1_p1 = shift(phi, (1, 1))
-    v_0 = phi - phi_p1_0
-    v_1 = phi - phi_0_p1
-    v_2 = phi - phi_0_m1
-    v_3 = phi - phi_m1_0
-    v_4 = v_0 * inside_p1_0
-    v_5 = v_3 * inside_m1_0
-    v_6 = v_4 - v_5
-    v_7 = v_1 * inside_0_p1
-    v_8 = v_2 * inside_0_m1
-    v_9 = v_7 - v_8
-    v_10 = c1_c * (v_4 + v_5)
-    v_11 = v_7 + v_8
-    v_12 = pi + pi_m1_0
-    v_13 = pi + pi_0_m1
-    v_14 = pi + pi_p1_0
-    v_15 = pi + pi_0_p1
-    v_16 = -phi_m1_p1
-    v_17 = -phi_p1_p1
-    v_18 = -phi_p1_m1
-    v_19 = -phi_m1_m1
-    v_20 = (
-        v_3 * T01_density_bar8_m1_0
-        + v_2 * T02_density_bar7_0_m1
-        - v_6 * T01_density_bar8
-        - v_0 * T01_density_bar8_p1_0
-        - v_9 * T02_density_bar7
-        - v_1 * T02_density_bar7_0_p1
+    v_20 = phi - phi_p1_0
+    v_21 = phi - phi_0_p1
+    v_22 = phi - phi_0_m1
+    v_23 = phi - phi_m1_0
+    v_24 = v_20 * inside_p1_0
+    v_25 = v_23 * inside_m1_0
+    v_26 = v_24 - v_25
+    v_27 = v_21 * inside_0_p1
+    v_28 = v_22 * inside_0_m1
+    v_29 = v_27 - v_28
+    v_30 = c1_c * (v_24 + v_25)
+    v_31 = v_27 + v_28
+    v_32 = pi + pi_m1_0
+    v_33 = pi + pi_0_m1
+    v_34 = pi + pi_p1_0
+    v_35 = pi + pi_0_p1
+    v_36 = -phi_m1_p1
+    v_37 = -phi_p1_p1
+    v_38 = -phi_p1_m1
+    v_39 = -phi_m1_m1
+    v_40 = (
+        v_23 * T01_density_bar8_m1_0
+        + v_22 * T02_density_bar7_0_m1
+        - v_26 * T01_density_bar8
+        - v_20 * T01_density_bar8_p1_0
+        - v_29 * T02_density_bar7
+        - v_21 * T02_density_bar7_0_p1
     )
-    v_21 = c2_c * v_11 + v_10
-    v_22 = (
-        (v_12 * inside_m1_0 - v_14 * inside_p1_0) * T01_density_bar8
-        + v_12 * T01_density_bar8_m1_0
-        + (v_13 * inside_0_m1 - v_15 * inside_0_p1) * T02_density_bar7
-        + v_13 * T02_density_bar7_0_m1
+    v_41 = c2_c * v_31 + v_30
+    v_42 = (
+        (v_32 * inside_m1_0 - v_34 * inside_p1_0) * T01_density_bar8
+        + v_32 * T01_density_bar8_m1_0
+        + (v_33 * inside_0_m1 - v_35 * inside_0_p1) * T02_density_bar7
+        + v_33 * T02_density_bar7_0_m1
         + c1_c
         * (
-            (v_6 * (inside_0_m1 - inside_0_p1) + v_9 * (inside_m1_0 - inside_p1_0)) * T12_density_bar2
-            + ((phi_0_p1 + v_16) * inside_m1_p1 - (phi_0_p1 + v_17) * inside_p1_p1) * T12_density_bar2_0_p1
-            + ((phi_p1_0 + v_18) * inside_p1_m1 - (phi_p1_0 + v_17) * inside_p1_p1) * T12_density_bar2_p1_0
-            - ((phi_0_m1 + v_19) * inside_m1_m1 - (phi_0_m1 + v_18) * inside_p1_m1) * T12_density_bar2_0_m1
-            - ((phi_m1_0 + v_19) * inside_m1_m1 - (phi_m1_0 + v_16) * inside_m1_p1) * T12_density_bar2_m1_0
+            (v_26 * (inside_0_m1 - inside_0_p1) + v_29 * (inside_m1_0 - inside_p1_0)) * T12_density_bar2
+            + ((phi_0_p1 + v_36) * inside_m1_p1 - (phi_0_p1 + v_37) * inside_p1_p1) * T12_density_bar2_0_p1
+            + ((phi_p1_0 + v_38) * inside_p1_m1 - (phi_p1_0 + v_37) * inside_p1_p1) * T12_density_bar2_p1_0
+            - ((phi_0_m1 + v_39) * inside_m1_m1 - (phi_0_m1 + v_38) * inside_p1_m1) * T12_density_bar2_0_m1
+            - ((phi_m1_0 + v_39) * inside_m1_m1 - (phi_m1_0 + v_36) * inside_m1_p1) * T12_density_bar2_m1_0
         )
-        - (4.0 * m2_c * phi + 2.0 * v_21) * T00_density_bar9
-        - v_14 * T01_density_bar8_p1_0
-        - v_15 * T02_density_bar7_0_p1
+        - (4.0 * m2_c * phi + 2.0 * v_41) * T00_density_bar9
+        - v_34 * T01_density_bar8_p1_0
+        - v_35 * T02_density_bar7_0_p1
     )
     phi_bar = (
         c1_c
         * (
-            v_0 * (0.5 * T00_density_bar9_p1_0 + T11_T22_density_bar4_p1_0)
-            + v_3 * (0.5 * T00_density_bar9_m1_0 + T11_T22_density_bar4_m1_0)
+            v_20 * (0.5 * T00_density_bar9_p1_0 + T11_T22_density_bar4_p1_0)
+            + v_23 * (0.5 * T00_density_bar9_m1_0 + T11_T22_density_bar4_m1_0)
         )
         + c2_c
         * (
-            v_1 * (0.5 * T00_density_bar9_0_p1 - T11_T22_density_bar4_0_p1)
-            + v_2 * (0.5 * T00_density_bar9_0_m1 - T11_T22_density_bar4_0_m1)
+            v_21 * (0.5 * T00_density_bar9_0_p1 - T11_T22_density_bar4_0_p1)
+            + v_22 * (0.5 * T00_density_bar9_0_m1 - T11_T22_density_bar4_0_m1)
         )
-        - (c2_c * v_11 - v_10) * T11_T22_density_bar4
-        - 0.25 * v_22
+        - (c2_c * v_31 - v_30) * T11_T22_density_bar4
+        - 0.25 * v_42
     )
-    pi_bar = T00_density_bar9 * pi - 0.25 * v_20
+    pi_bar = T00_density_bar9 * pi - 0.25 * v_40
     c1_bar = c1_bar3
     c2_bar = c2_bar6
     m2_bar = m2_bar12

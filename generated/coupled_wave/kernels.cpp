@@ -626,27 +626,27 @@ static NOINLINE void readout_adjoint_0(
                 const V pi_0_p1 = load(pi_row + c * at.padded + j + 1);
                 const V pi_m1_0 = load(pi_row + c * at.padded + j - at.step0());
                 const V pi_p1_0 = load(pi_row + c * at.padded + j + at.step0());
-                const auto v_0 = R(4.0) * phi_at[c];
-                const auto v_1 = phi_0_m1 + phi_0_p1;
-                const auto v_2 = -phi_m1_0;
-                const auto v_3 = -phi_p1_0;
-                const auto v_4 = c2[c] * (v_1 + v_2 + v_3);
-                const auto v_5 = v_0 * (lam[c] * phi_at[c] * phi_at[c] + m2[c]);
-                const auto v_6 = -phi_p1_p1;
-                const auto v_7 = K_phi_readout_T00_density_0_at[c] - c2[c] * (phi_m1_0 + phi_p1_0 + v_1 - v_0);
-                const auto v_8 = K_phi_readout_T00_density_0_at[c] - v_4;
-                const auto v_9 = K_phi_readout_T00_density_0_at[c] + v_4;
-                const auto v_10 = (pi_m1_0 - pi_p1_0) * T01_density_bar + (pi + pi_m1_0) * T01_density_bar_m1_0 +
-                    (pi_0_m1 - pi_0_p1) * T02_density_bar + (pi + pi_0_m1) * T02_density_bar_0_m1 + (v_5 + R(2.0) *
-                    v_8) * T11_density_bar + (v_5 + R(2.0) * v_9) * T22_density_bar + c2[c] * ((phi_m1_m1 - phi_p1_m1)
-                    * T12_density_bar_0_m1 + (phi_m1_m1 - phi_m1_p1) * T12_density_bar_m1_0 - (phi_m1_p1 + v_6) *
-                    T12_density_bar_0_p1 - (phi_p1_m1 + v_6) * T12_density_bar_p1_0) - (v_5 + R(2.0) * v_7) *
-                    T00_density_bar - (pi + pi_p1_0) * T01_density_bar_p1_0 - (pi + pi_0_p1) * T02_density_bar_0_p1;
+                const auto v_16 = R(4.0) * phi_at[c];
+                const auto v_17 = phi_0_m1 + phi_0_p1;
+                const auto v_18 = -phi_m1_0;
+                const auto v_19 = -phi_p1_0;
+                const auto v_20 = c2[c] * (v_17 + v_18 + v_19);
+                const auto v_21 = v_16 * (lam[c] * phi_at[c] * phi_at[c] + m2[c]);
+                const auto v_22 = -phi_p1_p1;
+                const auto v_23 = K_phi_readout_T00_density_0_at[c] - c2[c] * (phi_m1_0 + phi_p1_0 + v_17 - v_16);
+                const auto v_24 = K_phi_readout_T00_density_0_at[c] - v_20;
+                const auto v_25 = K_phi_readout_T00_density_0_at[c] + v_20;
+                const auto v_26 = (pi_m1_0 - pi_p1_0) * T01_density_bar + (pi + pi_m1_0) * T01_density_bar_m1_0 +
+                    (pi_0_m1 - pi_0_p1) * T02_density_bar + (pi + pi_0_m1) * T02_density_bar_0_m1 + (v_21 + R(2.0) *
+                    v_24) * T11_density_bar + (v_21 + R(2.0) * v_25) * T22_density_bar + c2[c] * ((phi_m1_m1 -
+                    phi_p1_m1) * T12_density_bar_0_m1 + (phi_m1_m1 - phi_m1_p1) * T12_density_bar_m1_0 - (phi_m1_p1 +
+                    v_22) * T12_density_bar_0_p1 - (phi_p1_m1 + v_22) * T12_density_bar_p1_0) - (v_21 + R(2.0) * v_23)
+                    * T00_density_bar - (pi + pi_p1_0) * T01_density_bar_p1_0 - (pi + pi_0_p1) * T02_density_bar_0_p1;
                 const auto phi_bar = R(0.5) * c2[c] * ((phi_at[c] - phi_0_m1) * (T00_density_bar_0_m1 +
                     T22_density_bar_0_m1 - T11_density_bar_0_m1) + (phi_at[c] - phi_0_p1) * (T00_density_bar_0_p1 +
-                    T22_density_bar_0_p1 - T11_density_bar_0_p1) + (phi_at[c] + v_2) * (T00_density_bar_m1_0 +
-                    T11_density_bar_m1_0 - T22_density_bar_m1_0) + (phi_at[c] + v_3) * (T00_density_bar_p1_0 +
-                    T11_density_bar_p1_0 - T22_density_bar_p1_0)) + phi_bar12_at[c] - R(0.25) * v_10;
+                    T22_density_bar_0_p1 - T11_density_bar_0_p1) + (phi_at[c] + v_18) * (T00_density_bar_m1_0 +
+                    T11_density_bar_m1_0 - T22_density_bar_m1_0) + (phi_at[c] + v_19) * (T00_density_bar_p1_0 +
+                    T11_density_bar_p1_0 - T22_density_bar_p1_0)) + phi_bar12_at[c] - R(0.25) * v_26;
                 store_dense(last, phi_bar_row + c * at.dense + j, broadcast(phi_bar));
             }
         });
@@ -1100,21 +1100,21 @@ static NOINLINE void inner_adjoint_0(
             mix(rotation, pi_2_at, pi_3_at);
             for (long c = 0; c < G; ++c) {
                 const V phi_1_ahead_bar = load(phi_1_ahead_bar_row + c * at.padded + j);
-                const auto v_0 = R(0.5) * phi_1_ahead_bar;
+                const auto v_2 = R(0.5) * phi_1_ahead_bar;
                 const auto pi_4_v = decay[c] * pi_3_at[c];
                 const auto pi_5_v = pi_4_v - R(0.5) * dV_dphi_at[c] * dt;
-                dt_sum[c] += masked(last, R(2.0) * pi_5_v * v_0);
+                dt_sum[c] += masked(last, R(2.0) * pi_5_v * v_2);
             }
             mix_transposed(rotation, pi_3_bar9_at, pi_2_bar10_at);
             for (long c = 0; c < G; ++c) {
                 const auto pi_bar = decay[c] * pi_2_bar10_at[c];
-                const auto v_0 = R(0.5) * pi_bar;
-                const auto dV_dphi_bar15 = (-R(0.5) * pi_5_bar6_at[c] - v_0) * dt;
+                const auto v_3 = R(0.5) * pi_bar;
+                const auto dV_dphi_bar15 = (-R(0.5) * pi_5_bar6_at[c] - v_3) * dt;
                 dV_dphi_bar15_at[c] = broadcast(dV_dphi_bar15);
                 store(dV_dphi_bar15_row + c * at.padded + j, broadcast(dV_dphi_bar15));
                 store(pi_bar_row + c * at.padded + j, broadcast(pi_bar));
                 decay_sum[c] += masked(last, pi_1_at[c] * pi_2_bar10_at[c] + pi_3_at[c] * pi_5_bar6_at[c]);
-                dt_sum[c] += masked(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar6_at[c] - dV_dphi_at[c] * v_0);
+                dt_sum[c] += masked(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar6_at[c] - dV_dphi_at[c] * v_3);
             }
             mix(K, dV_dphi_bar15_at, phi_1_bar19_at);
             for (long c = 0; c < G; ++c) store(phi_1_bar19_row + c * at.padded + j, phi_1_bar19_at[c]);
@@ -1289,13 +1289,13 @@ static NOINLINE void tail_adjoint_0(
             mix_transposed(rotation, pi_3_bar6_at, pi_2_bar7_at);
             for (long c = 0; c < G; ++c) {
                 const auto pi_bar = decay[c] * pi_2_bar7_at[c];
-                const auto v_0 = R(0.5) * pi_bar;
-                const auto dV_dphi_bar12 = (-R(0.5) * pi_5_bar3_at[c] - v_0) * dt;
+                const auto v_1 = R(0.5) * pi_bar;
+                const auto dV_dphi_bar12 = (-R(0.5) * pi_5_bar3_at[c] - v_1) * dt;
                 dV_dphi_bar12_at[c] = broadcast(dV_dphi_bar12);
                 store(dV_dphi_bar12_row + c * at.padded + j, broadcast(dV_dphi_bar12));
                 store(pi_bar_row + c * at.padded + j, broadcast(pi_bar));
                 decay_sum[c] += masked(last, pi_1_at[c] * pi_2_bar7_at[c] + pi_3_at[c] * pi_5_bar3_at[c]);
-                dt_sum[c] += masked(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar3_at[c] - dV_dphi_at[c] * v_0);
+                dt_sum[c] += masked(last, -R(0.5) * dV_dphi_at[c] * pi_5_bar3_at[c] - dV_dphi_at[c] * v_1);
             }
             mix(K, dV_dphi_bar12_at, phi_1_bar16_at);
             for (long c = 0; c < G; ++c) store(phi_1_bar16_row + c * at.padded + j, phi_1_bar16_at[c]);

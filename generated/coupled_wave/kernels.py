@@ -361,12 +361,12 @@ def step_adjoint_1_kernel(
         + phi_1 * m2
         + (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0) * c2
     )
-    v_0 = 0.5 * dV_dphi
-    pi_1 = pi - v_0 * dt
+    v_1 = 0.5 * dV_dphi
+    pi_1 = pi - v_1 * dt
     tl.store(dV_dphi_ptr + base + at, dV_dphi.to(dV_dphi_ptr.dtype.element_ty), mask=ok)
     tl.store(pi_1_ptr + base + at, pi_1.to(pi_1_ptr.dtype.element_ty), mask=ok)
     tl.store(pi_2_ptr + base + at, (decay * pi_1).to(pi_2_ptr.dtype.element_ty), mask=ok)
-    tl.store(dt_bar4_ptr + partial, tl.sum(tl.where(ok, -v_0 * pi_5_bar3, 0.0), axis=0))
+    tl.store(dt_bar4_ptr + partial, tl.sum(tl.where(ok, -v_1 * pi_5_bar3, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C"])
@@ -464,12 +464,12 @@ def step_adjoint_3_kernel(
     pi_2_bar7 = tl.load(pi_2_bar7_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_5_bar3 = tl.load(pi_5_bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_1_bar10 = decay * pi_2_bar7
-    v_0 = 0.5 * pi_1_bar10
-    dV_dphi_bar12 = (-0.5 * pi_5_bar3 - v_0) * dt
+    v_2 = 0.5 * pi_1_bar10
+    dV_dphi_bar12 = (-0.5 * pi_5_bar3 - v_2) * dt
     tl.store(pi_1_bar10_ptr + base + at, pi_1_bar10.to(pi_1_bar10_ptr.dtype.element_ty), mask=ok)
     tl.store(dV_dphi_bar12_ptr + base + at, dV_dphi_bar12.to(dV_dphi_bar12_ptr.dtype.element_ty), mask=ok)
     tl.store(decay_bar9_ptr + partial, tl.sum(tl.where(ok, pi_1 * pi_2_bar7, 0.0), axis=0))
-    tl.store(dt_bar11_ptr + partial, tl.sum(tl.where(ok, -v_0 * dV_dphi, 0.0), axis=0))
+    tl.store(dt_bar11_ptr + partial, tl.sum(tl.where(ok, -v_2 * dV_dphi, 0.0), axis=0))
     tl.store(
         c2_bar13_ptr + partial,
         tl.sum(
@@ -542,11 +542,11 @@ def step_adjoint_4_kernel(
         + phi_next_bar
         + (-dV_dphi_bar12_0_m1 - dV_dphi_bar12_0_p1 - dV_dphi_bar12_m1_0 - dV_dphi_bar12_p1_0) * c2
     )
-    v_0 = 0.5 * phi_bar
-    dT_dpi_bar20_v = v_0 * dt
+    v_3 = 0.5 * phi_bar
+    dT_dpi_bar20_v = v_3 * dt
     tl.store(phi_bar_ptr + base + at, phi_bar.to(phi_bar_ptr.dtype.element_ty), mask=ok)
     tl.store(pi_bar_ptr + base + at, (pi_1_bar10 + dT_dpi_bar20_v).to(pi_bar_ptr.dtype.element_ty), mask=ok)
-    tl.store(dt_bar19_ptr + partial, tl.sum(tl.where(ok, v_0 * dT_dpi, 0.0), axis=0))
+    tl.store(dt_bar19_ptr + partial, tl.sum(tl.where(ok, v_3 * dT_dpi, 0.0), axis=0))
 
 
 @triton.jit(do_not_specialize=["C"])
@@ -826,31 +826,31 @@ def readout_adjoint_1_kernel(
     pi_0_p1 = tl.load(pi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
     pi_m1_0 = tl.load(pi_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
     pi_p1_0 = tl.load(pi_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
-    v_0 = 4.0 * phi
-    v_1 = phi_0_m1 + phi_0_p1
-    v_2 = -phi_m1_0
-    v_3 = -phi_p1_0
-    v_4 = (v_1 + v_2 + v_3) * c2
-    v_5 = v_0 * (phi * phi * lam + m2)
-    v_6 = -phi_p1_p1
-    v_7 = K_phi_readout_T00_density_0 - (phi_m1_0 + phi_p1_0 + v_1 - v_0) * c2
-    v_8 = K_phi_readout_T00_density_0 - v_4
-    v_9 = K_phi_readout_T00_density_0 + v_4
-    v_10 = (
+    v_16 = 4.0 * phi
+    v_17 = phi_0_m1 + phi_0_p1
+    v_18 = -phi_m1_0
+    v_19 = -phi_p1_0
+    v_20 = (v_17 + v_18 + v_19) * c2
+    v_21 = v_16 * (phi * phi * lam + m2)
+    v_22 = -phi_p1_p1
+    v_23 = K_phi_readout_T00_density_0 - (phi_m1_0 + phi_p1_0 + v_17 - v_16) * c2
+    v_24 = K_phi_readout_T00_density_0 - v_20
+    v_25 = K_phi_readout_T00_density_0 + v_20
+    v_26 = (
         (pi_m1_0 - pi_p1_0) * T01_density_bar
         + (pi + pi_m1_0) * T01_density_bar_m1_0
         + (pi_0_m1 - pi_0_p1) * T02_density_bar
         + (pi + pi_0_m1) * T02_density_bar_0_m1
-        + (v_5 + 2.0 * v_8) * T11_density_bar
-        + (v_5 + 2.0 * v_9) * T22_density_bar
+        + (v_21 + 2.0 * v_24) * T11_density_bar
+        + (v_21 + 2.0 * v_25) * T22_density_bar
         + (
             (phi_m1_m1 - phi_p1_m1) * T12_density_bar_0_m1
             + (phi_m1_m1 - phi_m1_p1) * T12_density_bar_m1_0
-            - (phi_m1_p1 + v_6) * T12_density_bar_0_p1
-            - (phi_p1_m1 + v_6) * T12_density_bar_p1_0
+            - (phi_m1_p1 + v_22) * T12_density_bar_0_p1
+            - (phi_p1_m1 + v_22) * T12_density_bar_p1_0
         )
         * c2
-        - (v_5 + 2.0 * v_7) * T00_density_bar
+        - (v_21 + 2.0 * v_23) * T00_density_bar
         - (pi + pi_p1_0) * T01_density_bar_p1_0
         - (pi + pi_0_p1) * T02_density_bar_0_p1
     )
@@ -862,11 +862,11 @@ def readout_adjoint_1_kernel(
             * (
                 (phi - phi_0_m1) * (T00_density_bar_0_m1 + T22_density_bar_0_m1 - T11_density_bar_0_m1)
                 + (phi - phi_0_p1) * (T00_density_bar_0_p1 + T22_density_bar_0_p1 - T11_density_bar_0_p1)
-                + (phi + v_2) * (T00_density_bar_m1_0 + T11_density_bar_m1_0 - T22_density_bar_m1_0)
-                + (phi + v_3) * (T00_density_bar_p1_0 + T11_density_bar_p1_0 - T22_density_bar_p1_0)
+                + (phi + v_18) * (T00_density_bar_m1_0 + T11_density_bar_m1_0 - T22_density_bar_m1_0)
+                + (phi + v_19) * (T00_density_bar_p1_0 + T11_density_bar_p1_0 - T22_density_bar_p1_0)
             )
             * c2
-            - 0.25 * v_10
+            - 0.25 * v_26
         ).to(phi_bar_ptr.dtype.element_ty),
         mask=ok,
     )
@@ -1367,10 +1367,10 @@ def _step_adjoint_1(K_phi, phi_1, pi, pi_5_bar3, c2, decay, lam, m2, dt, near_0,
         + phi_1 * m2
         + (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0) * c2
     )
-    v_0 = 0.5 * dV_dphi
-    pi_1 = pi - v_0 * dt
+    v_1 = 0.5 * dV_dphi
+    pi_1 = pi - v_1 * dt
     pi_2 = decay * pi_1
-    dt_bar4 = -v_0 * pi_5_bar3
+    dt_bar4 = -v_1 * pi_5_bar3
     return dV_dphi, pi_1, pi_2, dt_bar4
 
 
@@ -1391,10 +1391,10 @@ def _step_adjoint_3(dV_dphi, phi_1, pi_1, pi_2_bar7, pi_5_bar3, decay, dt, near_
     """
     phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
     pi_1_bar10 = decay * pi_2_bar7
-    v_0 = 0.5 * pi_1_bar10
-    dV_dphi_bar12 = (-0.5 * pi_5_bar3 - v_0) * dt
+    v_2 = 0.5 * pi_1_bar10
+    dV_dphi_bar12 = (-0.5 * pi_5_bar3 - v_2) * dt
     decay_bar9 = pi_1 * pi_2_bar7
-    dt_bar11 = -v_0 * dV_dphi
+    dt_bar11 = -v_2 * dV_dphi
     c2_bar13 = dV_dphi_bar12 * (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0)
     lam_bar14 = dV_dphi_bar12 * phi_1 * phi_1 * phi_1
     m2_bar15 = dV_dphi_bar12 * phi_1
@@ -1413,10 +1413,10 @@ def _step_adjoint_4(
         + phi_next_bar
         + (-dV_dphi_bar12_0_m1 - dV_dphi_bar12_0_p1 - dV_dphi_bar12_m1_0 - dV_dphi_bar12_p1_0) * c2
     )
-    v_0 = 0.5 * phi_bar
-    dT_dpi_bar20_v = v_0 * dt
+    v_3 = 0.5 * phi_bar
+    dT_dpi_bar20_v = v_3 * dt
     pi_bar = pi_1_bar10 + dT_dpi_bar20_v
-    dt_bar19 = v_0 * dT_dpi
+    dt_bar19 = v_3 * dT_dpi
     return phi_bar, pi_bar, dt_bar19
 
 

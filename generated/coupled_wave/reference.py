@@ -142,10 +142,10 @@ def step_adjoint(
         + m2_c * phi_1
         + c2_c * (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0)
     )
-    v_0 = 0.5 * dV_dphi
-    pi_1 = pi - v_0 * dt
+    v_1 = 0.5 * dV_dphi
+    pi_1 = pi - v_1 * dt
     pi_2 = decay_c * pi_1
-    dt_bar4 = sites(-v_0 * pi_5_bar3, phi).sum()
+    dt_bar4 = sites(-v_1 * pi_5_bar3, phi).sum()
     pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
     pi_4_v = decay_c * pi_3
     pi_5_v = pi_4_v - 0.5 * dV_dphi * dt
@@ -154,10 +154,10 @@ def step_adjoint(
     pi_2_bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3_bar6)
     rotation_bar8 = torch.einsum("bc...,bd...->cd", pi_3_bar6, pi_2)
     pi_1_bar10 = decay_c * pi_2_bar7
-    v_0 = 0.5 * pi_1_bar10
-    dV_dphi_bar12 = (-0.5 * pi_5_bar3 - v_0) * dt
+    v_2 = 0.5 * pi_1_bar10
+    dV_dphi_bar12 = (-0.5 * pi_5_bar3 - v_2) * dt
     decay_bar9 = sites(pi_1 * pi_2_bar7, phi).sum(dim=[0, 2, 3])
-    dt_bar11 = sites(-v_0 * dV_dphi, phi).sum()
+    dt_bar11 = sites(-v_2 * dV_dphi, phi).sum()
     c2_bar13 = sites(dV_dphi_bar12 * (4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0), phi).sum(
         dim=[0, 2, 3]
     )
@@ -175,10 +175,10 @@ def step_adjoint(
         + phi_next_bar
         + c2_c * (-dV_dphi_bar12_0_m1 - dV_dphi_bar12_0_p1 - dV_dphi_bar12_m1_0 - dV_dphi_bar12_p1_0)
     )
-    v_0 = 0.5 * phi_bar
-    dT_dpi_bar20_v = v_0 * dt
+    v_3 = 0.5 * phi_bar
+    dT_dpi_bar20_v = v_3 * dt
     pi_bar = pi_1_bar10 + dT_dpi_bar20_v
-    dt_bar19 = sites(v_0 * dT_dpi, phi).sum()
+    dt_bar19 = sites(v_3 * dT_dpi, phi).sum()
     K_bar = K_bar17
     c2_bar = c2_bar13
     dt_bar = dt_bar1 + dt_bar4 + dt_bar11 + dt_bar19
@@ -318,31 +318,31 @@ def readout_adjoint(
     c2_c = c2[:, None, None]
     lam_c = lam[:, None, None]
     m2_c = m2[:, None, None]
-    v_0 = 4.0 * phi
-    v_1 = phi_0_m1 + phi_0_p1
-    v_2 = -phi_m1_0
-    v_3 = -phi_p1_0
-    v_4 = c2_c * (v_1 + v_2 + v_3)
-    v_5 = v_0 * (lam_c * phi * phi + m2_c)
-    v_6 = -phi_p1_p1
-    v_7 = K_phi_readout_T00_density_0 - c2_c * (phi_m1_0 + phi_p1_0 + v_1 - v_0)
-    v_8 = K_phi_readout_T00_density_0 - v_4
-    v_9 = K_phi_readout_T00_density_0 + v_4
-    v_10 = (
+    v_16 = 4.0 * phi
+    v_17 = phi_0_m1 + phi_0_p1
+    v_18 = -phi_m1_0
+    v_19 = -phi_p1_0
+    v_20 = c2_c * (v_17 + v_18 + v_19)
+    v_21 = v_16 * (lam_c * phi * phi + m2_c)
+    v_22 = -phi_p1_p1
+    v_23 = K_phi_readout_T00_density_0 - c2_c * (phi_m1_0 + phi_p1_0 + v_17 - v_16)
+    v_24 = K_phi_readout_T00_density_0 - v_20
+    v_25 = K_phi_readout_T00_density_0 + v_20
+    v_26 = (
         (pi_m1_0 - pi_p1_0) * T01_density_bar
         + (pi + pi_m1_0) * T01_density_bar_m1_0
         + (pi_0_m1 - pi_0_p1) * T02_density_bar
         + (pi + pi_0_m1) * T02_density_bar_0_m1
-        + (v_5 + 2.0 * v_8) * T11_density_bar
-        + (v_5 + 2.0 * v_9) * T22_density_bar
+        + (v_21 + 2.0 * v_24) * T11_density_bar
+        + (v_21 + 2.0 * v_25) * T22_density_bar
         + c2_c
         * (
             (phi_m1_m1 - phi_p1_m1) * T12_density_bar_0_m1
             + (phi_m1_m1 - phi_m1_p1) * T12_density_bar_m1_0
-            - (phi_m1_p1 + v_6) * T12_density_bar_0_p1
-            - (phi_p1_m1 + v_6) * T12_density_bar_p1_0
+            - (phi_m1_p1 + v_22) * T12_density_bar_0_p1
+            - (phi_p1_m1 + v_22) * T12_density_bar_p1_0
         )
-        - (v_5 + 2.0 * v_7) * T00_density_bar
+        - (v_21 + 2.0 * v_23) * T00_density_bar
         - (pi + pi_p1_0) * T01_density_bar_p1_0
         - (pi + pi_0_p1) * T02_density_bar_0_p1
     )
@@ -353,10 +353,10 @@ def readout_adjoint(
         * (
             (phi - phi_0_m1) * (T00_density_bar_0_m1 + T22_density_bar_0_m1 - T11_density_bar_0_m1)
             + (phi - phi_0_p1) * (T00_density_bar_0_p1 + T22_density_bar_0_p1 - T11_density_bar_0_p1)
-            + (phi + v_2) * (T00_density_bar_m1_0 + T11_density_bar_m1_0 - T22_density_bar_m1_0)
-            + (phi + v_3) * (T00_density_bar_p1_0 + T11_density_bar_p1_0 - T22_density_bar_p1_0)
+            + (phi + v_18) * (T00_density_bar_m1_0 + T11_density_bar_m1_0 - T22_density_bar_m1_0)
+            + (phi + v_19) * (T00_density_bar_p1_0 + T11_density_bar_p1_0 - T22_density_bar_p1_0)
         )
-        - 0.25 * v_10
+        - 0.25 * v_26
     )
     K_bar = K_bar13
     c2_bar = c2_bar1

@@ -325,7 +325,7 @@ template <class Body> inline long on_threads(long threads, const Workspace& work
 
 // Standard normal numbers by counting, as noise.py has them: of a sample, channel and step a hash is handed in, from which
 // those of the sites follow. Integers are the same wherever they are hashed. A register of numbers at once, in double precision.
-namespace noise__ {
+namespace noise_numbers {
 
 typedef unsigned long long Hash;
 constexpr long AT_ONCE = REGISTER / sizeof(double);
@@ -389,7 +389,7 @@ inline const R* frame(const Lattice& at, const R* first, long k, const long* lay
     return room;
 }
 
-}  // namespace noise__
+}  // namespace noise_numbers
 
 }  // namespace
 
@@ -612,13 +612,13 @@ struct Given {
         , r(arrays[3] + first)
         , decay(arrays[4] + first)
         , spread(arrays[5] + first)
-        , at(at), frames{ noise__::frames(arrays[0], sample * channels + first, layout + 0) }, whole(whole),
+        , at(at), frames{ noise_numbers::frames(arrays[0], sample * channels + first, layout + 0) }, whole(whole),
             layout(layout), rooms(work)
     {
     }
     // What step k reads of what has a value for every step.
     void step(long k) {
-        noise = noise__::frame(at, frames[0], k, layout + 0, rooms + 0 * at.block);
+        noise = noise_numbers::frame(at, frames[0], k, layout + 0, rooms + 0 * at.block);
     }
 };
 

@@ -353,15 +353,15 @@ def step_adjoint_1_kernel(
     pi = tl.load(pi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_1_bar7 = tl.load(pi_1_bar7_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_3_bar3 = tl.load(pi_3_bar3_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     dV_dphi_v = (
         phi_1 * phi_1 * phi_1 * lam + phi_1 * r + 4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0
     )
-    v_1 = dV_dphi_v * v_0
-    v_2 = 0.5 * dV_dphi_v
-    pi_1_v = pi - v_1
+    v_2 = dV_dphi_v * v_1
+    v_3 = 0.5 * dV_dphi_v
+    pi_1_v = pi - v_2
     pi_2_v = spread * noise + decay * pi_1_v
-    pi_3_v = pi_2_v - v_1
+    pi_3_v = pi_2_v - v_2
     phi_bar = (
         (3.0 * phi_1 * phi_1 * lam + r + 4.0) * dV_dphi_bar9
         + phi_next_bar
@@ -370,7 +370,7 @@ def step_adjoint_1_kernel(
         - dV_dphi_bar9_m1_0
         - dV_dphi_bar9_p1_0
     )
-    dT_dpi_bar14_v = phi_bar * v_0
+    dT_dpi_bar14_v = phi_bar * v_1
     tl.store(phi_bar_ptr + base + at, phi_bar.to(phi_bar_ptr.dtype.element_ty), mask=ok)
     tl.store(pi_bar_ptr + base + at, (pi_1_bar7 + dT_dpi_bar14_v).to(pi_bar_ptr.dtype.element_ty), mask=ok)
     if VARIED:
@@ -378,7 +378,7 @@ def step_adjoint_1_kernel(
             dt_bar1_ptr + partial,
             tl.sum(
                 tl.where(
-                    ok, 0.5 * phi_bar * dT_dpi + 0.5 * pi_3_v * phi_next_bar - v_2 * pi_1_bar7 - v_2 * pi_3_bar3, 0.0
+                    ok, 0.5 * phi_bar * dT_dpi + 0.5 * pi_3_v * phi_next_bar - v_3 * pi_1_bar7 - v_3 * pi_3_bar3, 0.0
                 ),
                 axis=0,
             ),
@@ -881,15 +881,15 @@ def _step_adjoint_1(
     """Part 2 of 2 of ``step_adjoint``: phi_bar, pi_bar, dt_bar1, decay_bar5."""
     dV_dphi_bar9_m1_0, dV_dphi_bar9_0_m1, dV_dphi_bar9_0_p1, dV_dphi_bar9_p1_0 = _read4(dV_dphi_bar9, near_0, TILE)
     phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     dV_dphi_v = (
         phi_1 * phi_1 * phi_1 * lam + phi_1 * r + 4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0
     )
-    v_1 = dV_dphi_v * v_0
-    v_2 = 0.5 * dV_dphi_v
-    pi_1_v = pi - v_1
+    v_2 = dV_dphi_v * v_1
+    v_3 = 0.5 * dV_dphi_v
+    pi_1_v = pi - v_2
     pi_2_v = spread * noise + decay * pi_1_v
-    pi_3_v = pi_2_v - v_1
+    pi_3_v = pi_2_v - v_2
     phi_bar = (
         (3.0 * phi_1 * phi_1 * lam + r + 4.0) * dV_dphi_bar9
         + phi_next_bar
@@ -898,9 +898,9 @@ def _step_adjoint_1(
         - dV_dphi_bar9_m1_0
         - dV_dphi_bar9_p1_0
     )
-    dT_dpi_bar14_v = phi_bar * v_0
+    dT_dpi_bar14_v = phi_bar * v_1
     pi_bar = pi_1_bar7 + dT_dpi_bar14_v
-    dt_bar1 = 0.5 * phi_bar * dT_dpi + 0.5 * pi_3_v * phi_next_bar - v_2 * pi_1_bar7 - v_2 * pi_3_bar3
+    dt_bar1 = 0.5 * phi_bar * dT_dpi + 0.5 * pi_3_v * phi_next_bar - v_3 * pi_1_bar7 - v_3 * pi_3_bar3
     decay_bar5 = pi_1_v * pi_3_bar3
     return phi_bar, pi_bar, dt_bar1, decay_bar5
 

@@ -134,15 +134,15 @@ def step_adjoint(
     phi_1_p1_0 = shift(phi_1, (1, 0))
     lam_c = lam[:, None, None]
     r_c = r[:, None, None]
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     dV_dphi_v = (
         lam_c * phi_1 * phi_1 * phi_1 + r_c * phi_1 + 4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0
     )
-    v_1 = dV_dphi_v * v_0
-    v_2 = 0.5 * dV_dphi_v
-    pi_1_v = pi - v_1
+    v_2 = dV_dphi_v * v_1
+    v_3 = 0.5 * dV_dphi_v
+    pi_1_v = pi - v_2
     pi_2_v = spread_c * noise + decay_c * pi_1_v
-    pi_3_v = pi_2_v - v_1
+    pi_3_v = pi_2_v - v_2
     phi_bar = (
         (3.0 * lam_c * phi_1 * phi_1 + r_c + 4.0) * dV_dphi_bar9
         + phi_next_bar
@@ -151,9 +151,9 @@ def step_adjoint(
         - dV_dphi_bar9_m1_0
         - dV_dphi_bar9_p1_0
     )
-    dT_dpi_bar14_v = phi_bar * v_0
+    dT_dpi_bar14_v = phi_bar * v_1
     pi_bar = pi_1_bar7 + dT_dpi_bar14_v
-    dt_bar1 = sites(0.5 * phi_bar * dT_dpi + 0.5 * pi_3_v * phi_next_bar - v_2 * pi_1_bar7 - v_2 * pi_3_bar3, phi).sum()
+    dt_bar1 = sites(0.5 * phi_bar * dT_dpi + 0.5 * pi_3_v * phi_next_bar - v_3 * pi_1_bar7 - v_3 * pi_3_bar3, phi).sum()
     decay_bar5 = sites(pi_1_v * pi_3_bar3, phi).sum(dim=[0, 2, 3])
     dt_bar = dt_bar1
     lam_bar = lam_bar10

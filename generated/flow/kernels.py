@@ -386,8 +386,8 @@ def step_1_kernel(x_1_ptr, y_1_ptr, V_ptr, dV_ptr, C, N: tl.constexpr, BLOCK: tl
         weight_1 = tl.load(V_ptr + channel * 128 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 128 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 128 + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV += gain * u_f0 * weight_0
+        dV_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV += dV_uf0 * gain * weight_0
     tl.store(dV_ptr + base + at, dV.to(dV_ptr.dtype.element_ty), mask=ok)
 
 
@@ -449,8 +449,8 @@ def step_3_kernel(x_1_ptr, y_1_ptr, V_ptr, dV_1_ptr, C, N: tl.constexpr, BLOCK: 
         weight_1 = tl.load(V_ptr + channel * 128 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 128 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 128 + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV_1 += gain * u_f0 * weight_1
+        dV_1_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV_1 += dV_1_uf0 * gain * weight_1
     tl.store(dV_1_ptr + base + at, dV_1.to(dV_1_ptr.dtype.element_ty), mask=ok)
 
 
@@ -564,8 +564,8 @@ def step_adjoint_1_kernel(x_1_ptr, y_1_ptr, V_ptr, dV_ptr, C, N: tl.constexpr, B
         weight_1 = tl.load(V_ptr + channel * 128 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 128 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 128 + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV += gain * u_f0 * weight_0
+        dV_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV += dV_uf0 * gain * weight_0
     tl.store(dV_ptr + base + at, dV.to(dV_ptr.dtype.element_ty), mask=ok)
 
 
@@ -621,8 +621,8 @@ def step_adjoint_3_kernel(
         weight_1 = tl.load(V_ptr + channel * 128 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 128 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 128 + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV_1 += gain * u_f0 * weight_1
+        dV_1_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV_1 += dV_1_uf0 * gain * weight_1
     tl.store(dV_1_ptr + base + at, dV_1.to(dV_1_ptr.dtype.element_ty), mask=ok)
 
 
@@ -691,20 +691,20 @@ def step_adjoint_5_kernel(
         weight_1 = tl.load(V_ptr + channel * 128 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 128 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 128 + k * 4 + 3).to(ACC)
-        u_0 = weight_1 * y_1
-        u_2 = dV_dy_bar9 * weight_1
-        u_f0 = tanh(bias + u_0 + weight_0 * x_1)
-        u_1 = gain * (1.0 - u_f0 * u_f0)
-        u_3 = u_1 * u_2
-        dV_bar10 += u_1 * weight_0 * weight_1
-        dV_bar11 += u_1 * weight_1 * weight_1
-        tl.store(V_bar12_ptr + partial * 128 + k * 4 + 0, tl.sum(tl.where(ok, u_3 * x_1, 0.0), axis=0))
+        dV_bar10_u0 = weight_1 * y_1
+        dV_bar10_u2 = dV_dy_bar9 * weight_1
+        dV_bar10_uf0 = tanh(bias + dV_bar10_u0 + weight_0 * x_1)
+        dV_bar10_u1 = gain * (1.0 - dV_bar10_uf0 * dV_bar10_uf0)
+        dV_bar10_u3 = dV_bar10_u1 * dV_bar10_u2
+        dV_bar10 += dV_bar10_u1 * weight_0 * weight_1
+        dV_bar11 += dV_bar10_u1 * weight_1 * weight_1
+        tl.store(V_bar12_ptr + partial * 128 + k * 4 + 0, tl.sum(tl.where(ok, dV_bar10_u3 * x_1, 0.0), axis=0))
         tl.store(
             V_bar12_ptr + partial * 128 + k * 4 + 1,
-            tl.sum(tl.where(ok, dV_dy_bar9 * (gain * u_f0 + u_0 * u_1), 0.0), axis=0),
+            tl.sum(tl.where(ok, dV_dy_bar9 * (dV_bar10_u0 * dV_bar10_u1 + dV_bar10_uf0 * gain), 0.0), axis=0),
         )
-        tl.store(V_bar12_ptr + partial * 128 + k * 4 + 2, tl.sum(tl.where(ok, u_3, 0.0), axis=0))
-        tl.store(V_bar12_ptr + partial * 128 + k * 4 + 3, tl.sum(tl.where(ok, u_2 * u_f0, 0.0), axis=0))
+        tl.store(V_bar12_ptr + partial * 128 + k * 4 + 2, tl.sum(tl.where(ok, dV_bar10_u3, 0.0), axis=0))
+        tl.store(V_bar12_ptr + partial * 128 + k * 4 + 3, tl.sum(tl.where(ok, dV_bar10_u2 * dV_bar10_uf0, 0.0), axis=0))
     tl.store(dV_bar10_ptr + base + at, dV_bar10.to(dV_bar10_ptr.dtype.element_ty), mask=ok)
     tl.store(dV_bar11_ptr + base + at, dV_bar11.to(dV_bar11_ptr.dtype.element_ty), mask=ok)
 
@@ -743,20 +743,20 @@ def step_adjoint_6_kernel(
         weight_1 = tl.load(V_ptr + channel * 128 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 128 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 128 + k * 4 + 3).to(ACC)
-        u_0 = weight_0 * x_1
-        u_2 = dV_dx_bar13 * weight_0
-        u_f0 = tanh(bias + u_0 + weight_1 * y_1)
-        u_1 = gain * (1.0 - u_f0 * u_f0)
-        u_3 = u_1 * u_2
-        dV_bar14 += u_1 * weight_0 * weight_0
-        dV_bar15 += u_1 * weight_0 * weight_1
+        dV_bar14_u0 = weight_0 * x_1
+        dV_bar14_u2 = dV_dx_bar13 * weight_0
+        dV_bar14_uf0 = tanh(bias + dV_bar14_u0 + weight_1 * y_1)
+        dV_bar14_u1 = gain * (1.0 - dV_bar14_uf0 * dV_bar14_uf0)
+        dV_bar14_u3 = dV_bar14_u1 * dV_bar14_u2
+        dV_bar14 += dV_bar14_u1 * weight_0 * weight_0
+        dV_bar15 += dV_bar14_u1 * weight_0 * weight_1
         tl.store(
             V_bar16_ptr + partial * 128 + k * 4 + 0,
-            tl.sum(tl.where(ok, dV_dx_bar13 * (gain * u_f0 + u_0 * u_1), 0.0), axis=0),
+            tl.sum(tl.where(ok, dV_dx_bar13 * (dV_bar14_u0 * dV_bar14_u1 + dV_bar14_uf0 * gain), 0.0), axis=0),
         )
-        tl.store(V_bar16_ptr + partial * 128 + k * 4 + 1, tl.sum(tl.where(ok, u_3 * y_1, 0.0), axis=0))
-        tl.store(V_bar16_ptr + partial * 128 + k * 4 + 2, tl.sum(tl.where(ok, u_3, 0.0), axis=0))
-        tl.store(V_bar16_ptr + partial * 128 + k * 4 + 3, tl.sum(tl.where(ok, u_2 * u_f0, 0.0), axis=0))
+        tl.store(V_bar16_ptr + partial * 128 + k * 4 + 1, tl.sum(tl.where(ok, dV_bar14_u3 * y_1, 0.0), axis=0))
+        tl.store(V_bar16_ptr + partial * 128 + k * 4 + 2, tl.sum(tl.where(ok, dV_bar14_u3, 0.0), axis=0))
+        tl.store(V_bar16_ptr + partial * 128 + k * 4 + 3, tl.sum(tl.where(ok, dV_bar14_u2 * dV_bar14_uf0, 0.0), axis=0))
     tl.store(dV_bar14_ptr + base + at, dV_bar14.to(dV_bar14_ptr.dtype.element_ty), mask=ok)
     tl.store(dV_bar15_ptr + base + at, dV_bar15.to(dV_bar15_ptr.dtype.element_ty), mask=ok)
 
@@ -808,11 +808,11 @@ def step_adjoint_7_kernel(
     pi_y_1_bar5 = tl.load(pi_y_1_bar5_ptr + base + at, mask=ok, other=0.0).to(ACC)
     x_next_bar = tl.load(x_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     y_next_bar = tl.load(y_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     y_bar = dV_bar11 * dV_dy_bar9 + dV_bar15 * dV_dx_bar13 + y_next_bar
     x_bar = dV_bar10 * dV_dy_bar9 + dV_bar14 * dV_dx_bar13 + x_next_bar
-    dT_dpi_x_bar22_v = v_0 * x_bar
-    dT_dpi_y_bar21_v = v_0 * y_bar
+    dT_dpi_x_bar22_v = v_1 * x_bar
+    dT_dpi_y_bar21_v = v_1 * y_bar
     tl.store(x_bar_ptr + base + at, x_bar.to(x_bar_ptr.dtype.element_ty), mask=ok)
     tl.store(y_bar_ptr + base + at, y_bar.to(y_bar_ptr.dtype.element_ty), mask=ok)
     tl.store(pi_x_bar_ptr + base + at, (pi_x_1_bar7 + dT_dpi_x_bar22_v).to(pi_x_bar_ptr.dtype.element_ty), mask=ok)
@@ -837,8 +837,8 @@ def readout_0_kernel(x_ptr, y_ptr, V_ptr, V_1_ptr, C, N: tl.constexpr, BLOCK: tl
         weight_1 = tl.load(V_ptr + channel * 128 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 128 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 128 + k * 4 + 3).to(ACC)
-        u_f0 = logcosh(bias + weight_0 * x + weight_1 * y)
-        V_1 += gain * u_f0
+        V_1_uf0 = logcosh(bias + weight_0 * x + weight_1 * y)
+        V_1 += V_1_uf0 * gain
     tl.store(V_1_ptr + base + at, V_1.to(V_1_ptr.dtype.element_ty), mask=ok)
 
 
@@ -933,17 +933,19 @@ def readout_adjoint_1_kernel(
         weight_1 = tl.load(V_ptr + channel * 128 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 128 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 128 + k * 4 + 3).to(ACC)
-        u_0 = bias + weight_0 * x + weight_1 * y
-        u_f0 = tanh(u_0)
-        u_1 = gain * u_f0
-        u_2 = T00_density_bar * u_1
-        u_f1 = logcosh(u_0)
-        dV_bar2 += u_1 * weight_0
-        dV_bar3 += u_1 * weight_1
-        tl.store(V_bar4_ptr + partial * 128 + k * 4 + 0, tl.sum(tl.where(ok, u_2 * x, 0.0), axis=0))
-        tl.store(V_bar4_ptr + partial * 128 + k * 4 + 1, tl.sum(tl.where(ok, u_2 * y, 0.0), axis=0))
-        tl.store(V_bar4_ptr + partial * 128 + k * 4 + 2, tl.sum(tl.where(ok, u_2, 0.0), axis=0))
-        tl.store(V_bar4_ptr + partial * 128 + k * 4 + 3, tl.sum(tl.where(ok, T00_density_bar * u_f1, 0.0), axis=0))
+        dV_bar2_u0 = bias + weight_0 * x + weight_1 * y
+        dV_bar2_uf0 = tanh(dV_bar2_u0)
+        dV_bar2_u1 = dV_bar2_uf0 * gain
+        dV_bar2_u2 = T00_density_bar * dV_bar2_u1
+        dV_bar2_uf1 = logcosh(dV_bar2_u0)
+        dV_bar2 += dV_bar2_u1 * weight_0
+        dV_bar3 += dV_bar2_u1 * weight_1
+        tl.store(V_bar4_ptr + partial * 128 + k * 4 + 0, tl.sum(tl.where(ok, dV_bar2_u2 * x, 0.0), axis=0))
+        tl.store(V_bar4_ptr + partial * 128 + k * 4 + 1, tl.sum(tl.where(ok, dV_bar2_u2 * y, 0.0), axis=0))
+        tl.store(V_bar4_ptr + partial * 128 + k * 4 + 2, tl.sum(tl.where(ok, dV_bar2_u2, 0.0), axis=0))
+        tl.store(
+            V_bar4_ptr + partial * 128 + k * 4 + 3, tl.sum(tl.where(ok, T00_density_bar * dV_bar2_uf1, 0.0), axis=0)
+        )
     tl.store(dV_bar2_ptr + base + at, dV_bar2.to(dV_bar2_ptr.dtype.element_ty), mask=ok)
     tl.store(dV_bar3_ptr + base + at, dV_bar3.to(dV_bar3_ptr.dtype.element_ty), mask=ok)
 
@@ -1291,8 +1293,8 @@ def _step_units_0(x_1, y_1, V_rows, TILE: tl.constexpr, ACC: tl.constexpr):
         weight_1 = tl.load(V_rows + k * 4 + 1).to(ACC)
         bias = tl.load(V_rows + k * 4 + 2).to(ACC)
         gain = tl.load(V_rows + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV += gain * u_f0 * weight_0
+        dV_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV += dV_uf0 * gain * weight_0
     return dV
 
 
@@ -1305,8 +1307,8 @@ def _step_units_1(x_1, y_1, V_rows, TILE: tl.constexpr, ACC: tl.constexpr):
         weight_1 = tl.load(V_rows + k * 4 + 1).to(ACC)
         bias = tl.load(V_rows + k * 4 + 2).to(ACC)
         gain = tl.load(V_rows + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV_1 += gain * u_f0 * weight_1
+        dV_1_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV_1 += dV_1_uf0 * gain * weight_1
     return dV_1
 
 
@@ -1362,11 +1364,11 @@ def _step_adjoint_3(
     dt,
 ):
     """Part 4 of 4 of ``step_adjoint``: x_bar, y_bar, pi_x_bar, pi_y_bar, dt_bar18."""
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     y_bar = dV_bar11 * dV_dy_bar9 + dV_bar15 * dV_dx_bar13 + y_next_bar
     x_bar = dV_bar10 * dV_dy_bar9 + dV_bar14 * dV_dx_bar13 + x_next_bar
-    dT_dpi_x_bar22_v = v_0 * x_bar
-    dT_dpi_y_bar21_v = v_0 * y_bar
+    dT_dpi_x_bar22_v = v_1 * x_bar
+    dT_dpi_y_bar21_v = v_1 * y_bar
     pi_x_bar = pi_x_1_bar7 + dT_dpi_x_bar22_v
     pi_y_bar = pi_y_1_bar5 + dT_dpi_y_bar21_v
     dt_bar18 = 0.5 * x_bar * dT_dpi_x + 0.5 * y_bar * dT_dpi_y
@@ -1382,8 +1384,8 @@ def _step_adjoint_units_0(x_1, y_1, V_rows, TILE: tl.constexpr, ACC: tl.constexp
         weight_1 = tl.load(V_rows + k * 4 + 1).to(ACC)
         bias = tl.load(V_rows + k * 4 + 2).to(ACC)
         gain = tl.load(V_rows + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV += gain * u_f0 * weight_0
+        dV_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV += dV_uf0 * gain * weight_0
     return dV
 
 
@@ -1396,8 +1398,8 @@ def _step_adjoint_units_1(x_1, y_1, V_rows, TILE: tl.constexpr, ACC: tl.constexp
         weight_1 = tl.load(V_rows + k * 4 + 1).to(ACC)
         bias = tl.load(V_rows + k * 4 + 2).to(ACC)
         gain = tl.load(V_rows + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV_1 += gain * u_f0 * weight_1
+        dV_1_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV_1 += dV_1_uf0 * gain * weight_1
     return dV_1
 
 
@@ -1412,20 +1414,24 @@ def _step_adjoint_units_2(dV_dy_bar9, x_1, y_1, V_rows, ok, V_sums, TILE: tl.con
         weight_1 = tl.load(V_rows + k * 4 + 1).to(ACC)
         bias = tl.load(V_rows + k * 4 + 2).to(ACC)
         gain = tl.load(V_rows + k * 4 + 3).to(ACC)
-        u_0 = weight_1 * y_1
-        u_2 = dV_dy_bar9 * weight_1
-        u_f0 = tanh(bias + u_0 + weight_0 * x_1)
-        u_1 = gain * (1.0 - u_f0 * u_f0)
-        u_3 = u_1 * u_2
-        dV_bar10 += u_1 * weight_0 * weight_1
-        dV_bar11 += u_1 * weight_1 * weight_1
-        tl.store(V_sums + k * 4 + 0, tl.load(V_sums + k * 4 + 0) + tl.sum(tl.where(ok, u_3 * x_1, 0.0), axis=0))
+        dV_bar10_u0 = weight_1 * y_1
+        dV_bar10_u2 = dV_dy_bar9 * weight_1
+        dV_bar10_uf0 = tanh(bias + dV_bar10_u0 + weight_0 * x_1)
+        dV_bar10_u1 = gain * (1.0 - dV_bar10_uf0 * dV_bar10_uf0)
+        dV_bar10_u3 = dV_bar10_u1 * dV_bar10_u2
+        dV_bar10 += dV_bar10_u1 * weight_0 * weight_1
+        dV_bar11 += dV_bar10_u1 * weight_1 * weight_1
+        tl.store(V_sums + k * 4 + 0, tl.load(V_sums + k * 4 + 0) + tl.sum(tl.where(ok, dV_bar10_u3 * x_1, 0.0), axis=0))
         tl.store(
             V_sums + k * 4 + 1,
-            tl.load(V_sums + k * 4 + 1) + tl.sum(tl.where(ok, dV_dy_bar9 * (gain * u_f0 + u_0 * u_1), 0.0), axis=0),
+            tl.load(V_sums + k * 4 + 1)
+            + tl.sum(tl.where(ok, dV_dy_bar9 * (dV_bar10_u0 * dV_bar10_u1 + dV_bar10_uf0 * gain), 0.0), axis=0),
         )
-        tl.store(V_sums + k * 4 + 2, tl.load(V_sums + k * 4 + 2) + tl.sum(tl.where(ok, u_3, 0.0), axis=0))
-        tl.store(V_sums + k * 4 + 3, tl.load(V_sums + k * 4 + 3) + tl.sum(tl.where(ok, u_2 * u_f0, 0.0), axis=0))
+        tl.store(V_sums + k * 4 + 2, tl.load(V_sums + k * 4 + 2) + tl.sum(tl.where(ok, dV_bar10_u3, 0.0), axis=0))
+        tl.store(
+            V_sums + k * 4 + 3,
+            tl.load(V_sums + k * 4 + 3) + tl.sum(tl.where(ok, dV_bar10_u2 * dV_bar10_uf0, 0.0), axis=0),
+        )
     return dV_bar10, dV_bar11
 
 
@@ -1440,20 +1446,24 @@ def _step_adjoint_units_3(dV_dx_bar13, x_1, y_1, V_rows, ok, V_sums, TILE: tl.co
         weight_1 = tl.load(V_rows + k * 4 + 1).to(ACC)
         bias = tl.load(V_rows + k * 4 + 2).to(ACC)
         gain = tl.load(V_rows + k * 4 + 3).to(ACC)
-        u_0 = weight_0 * x_1
-        u_2 = dV_dx_bar13 * weight_0
-        u_f0 = tanh(bias + u_0 + weight_1 * y_1)
-        u_1 = gain * (1.0 - u_f0 * u_f0)
-        u_3 = u_1 * u_2
-        dV_bar14 += u_1 * weight_0 * weight_0
-        dV_bar15 += u_1 * weight_0 * weight_1
+        dV_bar14_u0 = weight_0 * x_1
+        dV_bar14_u2 = dV_dx_bar13 * weight_0
+        dV_bar14_uf0 = tanh(bias + dV_bar14_u0 + weight_1 * y_1)
+        dV_bar14_u1 = gain * (1.0 - dV_bar14_uf0 * dV_bar14_uf0)
+        dV_bar14_u3 = dV_bar14_u1 * dV_bar14_u2
+        dV_bar14 += dV_bar14_u1 * weight_0 * weight_0
+        dV_bar15 += dV_bar14_u1 * weight_0 * weight_1
         tl.store(
             V_sums + k * 4 + 0,
-            tl.load(V_sums + k * 4 + 0) + tl.sum(tl.where(ok, dV_dx_bar13 * (gain * u_f0 + u_0 * u_1), 0.0), axis=0),
+            tl.load(V_sums + k * 4 + 0)
+            + tl.sum(tl.where(ok, dV_dx_bar13 * (dV_bar14_u0 * dV_bar14_u1 + dV_bar14_uf0 * gain), 0.0), axis=0),
         )
-        tl.store(V_sums + k * 4 + 1, tl.load(V_sums + k * 4 + 1) + tl.sum(tl.where(ok, u_3 * y_1, 0.0), axis=0))
-        tl.store(V_sums + k * 4 + 2, tl.load(V_sums + k * 4 + 2) + tl.sum(tl.where(ok, u_3, 0.0), axis=0))
-        tl.store(V_sums + k * 4 + 3, tl.load(V_sums + k * 4 + 3) + tl.sum(tl.where(ok, u_2 * u_f0, 0.0), axis=0))
+        tl.store(V_sums + k * 4 + 1, tl.load(V_sums + k * 4 + 1) + tl.sum(tl.where(ok, dV_bar14_u3 * y_1, 0.0), axis=0))
+        tl.store(V_sums + k * 4 + 2, tl.load(V_sums + k * 4 + 2) + tl.sum(tl.where(ok, dV_bar14_u3, 0.0), axis=0))
+        tl.store(
+            V_sums + k * 4 + 3,
+            tl.load(V_sums + k * 4 + 3) + tl.sum(tl.where(ok, dV_bar14_u2 * dV_bar14_uf0, 0.0), axis=0),
+        )
     return dV_bar14, dV_bar15
 
 

@@ -103,18 +103,12 @@ def step(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, dt: Tensor, V: Tensor
     V_gain = V[:, :, 3]
     x_1_u = x_1.unsqueeze(-1)
     y_1_u = y_1.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
-    dV = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
+    dV = (V_gain * V_weight_0 * dV_uf0).sum(-1)
     pi_x_next = pi_x - dV * dt
     x_next = x_1 + 0.5 * pi_x_next * dt
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
-    x_1_u = x_1.unsqueeze(-1)
-    y_1_u = y_1.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
-    dV_1 = (V_uf0 * V_gain * V_weight_1).sum(-1)
+    dV_1_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
+    dV_1 = (V_gain * V_weight_1 * dV_1_uf0).sum(-1)
     pi_y_next = pi_y - dV_1 * dt
     y_next = y_1 + 0.5 * pi_y_next * dt
     return (x_next, y_next, pi_x_next, pi_y_next)
@@ -150,71 +144,53 @@ def step_adjoint(
     V_gain = V[:, :, 3]
     x_1_u = x_1.unsqueeze(-1)
     y_1_u = y_1.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
-    dV = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
+    dV = (V_gain * V_weight_0 * dV_uf0).sum(-1)
     pi_x_1_v = pi_x - dV * dt
     dt_bar2 = sites(0.5 * pi_x_1_v * x_next_bar - dV * pi_x_1_bar7, x).sum()
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
-    x_1_u = x_1.unsqueeze(-1)
-    y_1_u = y_1.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
-    dV_1 = (V_uf0 * V_gain * V_weight_1).sum(-1)
+    dV_1_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
+    dV_1 = (V_gain * V_weight_1 * dV_1_uf0).sum(-1)
     pi_y_1_v = pi_y - dV_1 * dt
     dt_bar1 = sites(0.5 * pi_y_1_v * y_next_bar - dV_1 * pi_y_1_bar5, x).sum()
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
     dV_dy_bar9_u = dV_dy_bar9.unsqueeze(-1)
-    x_1_u = x_1.unsqueeze(-1)
-    y_1_u = y_1.unsqueeze(-1)
-    V_u0 = V_weight_1 * y_1_u
-    V_u2 = V_weight_1 * dV_dy_bar9_u
-    V_uf0 = torch.tanh(V_u0 + V_bias + V_weight_0 * x_1_u)
-    V_u1 = V_gain * (1.0 - V_uf0 * V_uf0)
-    V_u3 = V_u1 * V_u2
-    dV_bar10 = (V_u1 * V_weight_0 * V_weight_1).sum(-1)
-    dV_bar11 = (V_u1 * V_weight_1 * V_weight_1).sum(-1)
+    dV_bar10_u0 = V_weight_1 * y_1_u
+    dV_bar10_u2 = V_weight_1 * dV_dy_bar9_u
+    dV_bar10_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + dV_bar10_u0)
+    dV_bar10_u1 = V_gain * (1.0 - dV_bar10_uf0 * dV_bar10_uf0)
+    dV_bar10_u3 = dV_bar10_u1 * dV_bar10_u2
+    dV_bar10 = (V_weight_0 * V_weight_1 * dV_bar10_u1).sum(-1)
+    dV_bar11 = (dV_bar10_u1 * V_weight_1 * V_weight_1).sum(-1)
     V_bar12 = torch.stack(
         [
-            (V_u3 * x_1_u).sum([0]),
-            (dV_dy_bar9_u * (V_u0 * V_u1 + V_uf0 * V_gain)).sum([0]),
-            (V_u3).sum([0]),
-            (V_u2 * V_uf0).sum([0]),
+            (dV_bar10_u3 * x_1_u).sum([0]),
+            (dV_dy_bar9_u * (V_gain * dV_bar10_uf0 + dV_bar10_u0 * dV_bar10_u1)).sum([0]),
+            (dV_bar10_u3).sum([0]),
+            (dV_bar10_u2 * dV_bar10_uf0).sum([0]),
         ],
         -1,
     )
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
     dV_dx_bar13_u = dV_dx_bar13.unsqueeze(-1)
-    x_1_u = x_1.unsqueeze(-1)
-    y_1_u = y_1.unsqueeze(-1)
-    V_u0 = V_weight_0 * x_1_u
-    V_u2 = V_weight_0 * dV_dx_bar13_u
-    V_uf0 = torch.tanh(V_u0 + V_bias + V_weight_1 * y_1_u)
-    V_u1 = V_gain * (1.0 - V_uf0 * V_uf0)
-    V_u3 = V_u1 * V_u2
-    dV_bar14 = (V_u1 * V_weight_0 * V_weight_0).sum(-1)
-    dV_bar15 = (V_u1 * V_weight_0 * V_weight_1).sum(-1)
+    dV_bar14_u0 = V_weight_0 * x_1_u
+    dV_bar14_u2 = V_weight_0 * dV_dx_bar13_u
+    dV_bar14_uf0 = torch.tanh(V_bias + V_weight_1 * y_1_u + dV_bar14_u0)
+    dV_bar14_u1 = V_gain * (1.0 - dV_bar14_uf0 * dV_bar14_uf0)
+    dV_bar14_u3 = dV_bar14_u1 * dV_bar14_u2
+    dV_bar14 = (dV_bar14_u1 * V_weight_0 * V_weight_0).sum(-1)
+    dV_bar15 = (V_weight_0 * V_weight_1 * dV_bar14_u1).sum(-1)
     V_bar16 = torch.stack(
         [
-            (dV_dx_bar13_u * (V_u0 * V_u1 + V_uf0 * V_gain)).sum([0]),
-            (V_u3 * y_1_u).sum([0]),
-            (V_u3).sum([0]),
-            (V_u2 * V_uf0).sum([0]),
+            (dV_dx_bar13_u * (V_gain * dV_bar14_uf0 + dV_bar14_u0 * dV_bar14_u1)).sum([0]),
+            (dV_bar14_u3 * y_1_u).sum([0]),
+            (dV_bar14_u3).sum([0]),
+            (dV_bar14_u2 * dV_bar14_uf0).sum([0]),
         ],
         -1,
     )
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     y_bar = dV_bar11 * dV_dy_bar9 + dV_bar15 * dV_dx_bar13 + y_next_bar
     x_bar = dV_bar10 * dV_dy_bar9 + dV_bar14 * dV_dx_bar13 + x_next_bar
-    dT_dpi_x_bar22_v = v_0 * x_bar
-    dT_dpi_y_bar21_v = v_0 * y_bar
+    dT_dpi_x_bar22_v = v_1 * x_bar
+    dT_dpi_y_bar21_v = v_1 * y_bar
     pi_x_bar = pi_x_1_bar7 + dT_dpi_x_bar22_v
     pi_y_bar = pi_y_1_bar5 + dT_dpi_y_bar21_v
     dt_bar18 = sites(0.5 * x_bar * dT_dpi_x + 0.5 * y_bar * dT_dpi_y, x).sum()
@@ -231,8 +207,8 @@ def readout(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, V: Tensor, V_offse
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    V_1 = (V_uf0 * V_gain).sum(-1)
+    V_1_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    V_1 = (V_1_uf0 * V_gain).sum(-1)
     v_0 = pi_x * pi_x + pi_y * pi_y
     T00_density = V_1 + V_offset + 0.5 * v_0
     return (T00_density,)
@@ -252,15 +228,21 @@ def readout_adjoint(
     T00_density_bar_u = T00_density_bar.unsqueeze(-1)
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_u0 = V_bias + V_weight_0 * x_u + V_weight_1 * y_u
-    V_uf0 = torch.tanh(V_u0)
-    V_u1 = V_uf0 * V_gain
-    V_u2 = T00_density_bar_u * V_u1
-    V_uf1 = logcosh(V_u0)
-    dV_bar2 = (V_u1 * V_weight_0).sum(-1)
-    dV_bar3 = (V_u1 * V_weight_1).sum(-1)
+    dV_bar2_u0 = V_bias + V_weight_0 * x_u + V_weight_1 * y_u
+    dV_bar2_uf0 = torch.tanh(dV_bar2_u0)
+    dV_bar2_u1 = V_gain * dV_bar2_uf0
+    dV_bar2_u2 = T00_density_bar_u * dV_bar2_u1
+    dV_bar2_uf1 = logcosh(dV_bar2_u0)
+    dV_bar2 = (V_weight_0 * dV_bar2_u1).sum(-1)
+    dV_bar3 = (V_weight_1 * dV_bar2_u1).sum(-1)
     V_bar4 = torch.stack(
-        [(V_u2 * x_u).sum([0]), (V_u2 * y_u).sum([0]), (V_u2).sum([0]), (T00_density_bar_u * V_uf1).sum([0])], -1
+        [
+            (dV_bar2_u2 * x_u).sum([0]),
+            (dV_bar2_u2 * y_u).sum([0]),
+            (dV_bar2_u2).sum([0]),
+            (T00_density_bar_u * dV_bar2_uf1).sum([0]),
+        ],
+        -1,
     )
     x_bar = T00_density_bar * dV_bar2
     y_bar = T00_density_bar * dV_bar3
@@ -280,8 +262,8 @@ def energy(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, V: Tensor, V_offset
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    V_1 = (V_uf0 * V_gain).sum(-1)
+    V_1_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    V_1 = (V_1_uf0 * V_gain).sum(-1)
     v_0 = pi_x * pi_x + pi_y * pi_y
     energy_density = V_1 + V_offset + 0.5 * v_0
     return (energy_density,)
@@ -295,8 +277,8 @@ def stress_energy(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, V: Tensor, V
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    V_1 = (V_uf0 * V_gain).sum(-1)
+    V_1_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    V_1 = (V_1_uf0 * V_gain).sum(-1)
     v_0 = pi_x * pi_x + pi_y * pi_y
     T00_density = V_1 + V_offset + 0.5 * v_0
     return (T00_density,)
@@ -316,19 +298,13 @@ def rates(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, V: Tensor) -> Tensor
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV = (V_gain * V_weight_0 * dV_uf0).sum(-1)
     pi_x_rate = -dV
     x_rate = pi_x
     y_rate = pi_y
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
-    x_u = x.unsqueeze(-1)
-    y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV_1 = (V_uf0 * V_gain * V_weight_1).sum(-1)
+    dV_1_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV_1 = (V_gain * V_weight_1 * dV_1_uf0).sum(-1)
     pi_y_rate = -dV_1
     return (x_rate, y_rate, pi_x_rate, pi_y_rate)
 
@@ -341,22 +317,16 @@ def power(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, V: Tensor) -> Tensor
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV_1 = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_1_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV_1 = (V_gain * V_weight_0 * dV_1_uf0).sum(-1)
     x_left_bar_5 = pi_x
     y_left_bar_6 = pi_y
     pi_x_left_bar_7 = -dV_1
     dH_dx_9 = dV_1
     dH_dpi_x_11 = pi_x
     dH_dpi_y_12 = pi_y
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
-    x_u = x.unsqueeze(-1)
-    y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV_2 = (V_uf0 * V_gain * V_weight_1).sum(-1)
+    dV_2_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV_2 = (V_gain * V_weight_1 * dV_2_uf0).sum(-1)
     pi_y_left_bar_8_v = -dV_2
     power_density = (
         dH_dpi_x_11 * pi_x_left_bar_7 + pi_y_left_bar_8_v * dH_dpi_y_12 + dH_dx_9 * x_left_bar_5 + dV_2 * y_left_bar_6

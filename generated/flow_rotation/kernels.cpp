@@ -231,9 +231,9 @@ inline double logcosh(double x) {
 }
 inline R logcosh_(R x) { return R(own::logcosh(x)); }
 template <class X> inline V logcosh_(X x) {
-    V x__ = broadcast(x);
-    for (long l = 0; l < LANES; ++l) x__[l] = logcosh_(R(x__[l]));
-    return x__;
+    V x_2 = broadcast(x);
+    for (long l = 0; l < LANES; ++l) x_2[l] = logcosh_(R(x_2[l]));
+    return x_2;
 }
 
 // The sizes of a lattice and where its rows begin, in a tensor (dense) and in a padded plane.
@@ -504,22 +504,22 @@ static NOINLINE void readout_0(
             }
             for (long c = 0; c < G; ++c) {
                 const V V_at_1_x = V_at_1_at[c];
-                V V__1{};
-                const R* unit__ = V_of_spec + c * 96;
-                for (long k__ = 0; k__ < 32; ++k__, unit__ += 3) {
-                    const R weight_0 = unit__[0];
-                    const R bias = unit__[1];
-                    const R gain = unit__[2];
-                    const auto u_f0 = logcosh_(V_at_1_x * weight_0 + bias);
-                    V__1 += gain * u_f0;
+                V V_1_2{};
+                const R* unit_2 = V_of_spec + c * 96;
+                for (long k_2 = 0; k_2 < 32; ++k_2, unit_2 += 3) {
+                    const R weight_0 = unit_2[0];
+                    const R bias = unit_2[1];
+                    const R gain = unit_2[2];
+                    const auto V_1_uf0 = logcosh_(V_at_1_x * weight_0 + bias);
+                    V_1_2 += V_1_uf0 * gain;
                 }
-                V_1_at[c] = V__1;
+                V_1_at[c] = V_1_2;
             }
             for (long c = 0; c < G; ++c) {
                 const V pi_x = load_dense(last, pi_x_row + c * at.dense + j);
                 const V pi_y = load_dense(last, pi_y_row + c * at.dense + j);
-                const auto v_0 = pi_x * pi_x + pi_y * pi_y;
-                const auto T00_density = V_1_at[c] + V_offset[c] + R(0.5) * v_0;
+                const auto v_1 = pi_x * pi_x + pi_y * pi_y;
+                const auto T00_density = V_1_at[c] + V_offset[c] + R(0.5) * v_1;
                 store_result(at, last, T00_density_row + c * at.dense + j, broadcast(T00_density));
             }
         });
@@ -585,20 +585,20 @@ static NOINLINE void readout_adjoint_0(
                 const V T00_density_bar_x = load_dense(last, T00_density_bar_row + c * at.dense + j);
                 const V V_at_1_x = V_at_1_at[c];
                 V dV_bar2{};
-                const R* unit__ = V_of_spec + c * 96;
-                for (long k__ = 0; k__ < 32; ++k__, unit__ += 3) {
-                    const R weight_0 = unit__[0];
-                    const R bias = unit__[1];
-                    const R gain = unit__[2];
-                    const auto u_0 = V_at_1_x * weight_0 + bias;
-                    const auto u_f0 = tanh_(u_0);
-                    const auto u_1 = gain * u_f0;
-                    const auto u_2 = T00_density_bar_x * u_1;
-                    const auto u_f1 = logcosh_(u_0);
-                    dV_bar2 += u_1 * weight_0;
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 0, masked(last, V_at_1_x * u_2));
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 1, masked(last, u_2));
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 2, masked(last, T00_density_bar_x * u_f1));
+                const R* unit_2 = V_of_spec + c * 96;
+                for (long k_2 = 0; k_2 < 32; ++k_2, unit_2 += 3) {
+                    const R weight_0 = unit_2[0];
+                    const R bias = unit_2[1];
+                    const R gain = unit_2[2];
+                    const auto dV_bar2_u0 = V_at_1_x * weight_0 + bias;
+                    const auto dV_bar2_uf0 = tanh_(dV_bar2_u0);
+                    const auto dV_bar2_u1 = dV_bar2_uf0 * gain;
+                    const auto dV_bar2_u2 = T00_density_bar_x * dV_bar2_u1;
+                    const auto dV_bar2_uf1 = logcosh_(dV_bar2_u0);
+                    dV_bar2 += dV_bar2_u1 * weight_0;
+                    V_of_spec_units.add((c * 32 + k_2) * 3 + 0, masked(last, V_at_1_x * dV_bar2_u2));
+                    V_of_spec_units.add((c * 32 + k_2) * 3 + 1, masked(last, dV_bar2_u2));
+                    V_of_spec_units.add((c * 32 + k_2) * 3 + 2, masked(last, T00_density_bar_x * dV_bar2_uf1));
                 }
                 dV_bar2_at[c] = dV_bar2;
             }
@@ -774,26 +774,26 @@ static NOINLINE void inner_0(
             for (long c = 0; c < G; ++c) {
                 const V V_at_x = V_at_at[c];
                 V dV{};
-                const R* unit__ = V_of_spec + c * 96;
-                for (long k__ = 0; k__ < 32; ++k__, unit__ += 3) {
-                    const R weight_0 = unit__[0];
-                    const R bias = unit__[1];
-                    const R gain = unit__[2];
-                    const auto u_f0 = tanh_(V_at_x * weight_0 + bias);
-                    dV += gain * u_f0 * weight_0;
+                const R* unit_2 = V_of_spec + c * 96;
+                for (long k_2 = 0; k_2 < 32; ++k_2, unit_2 += 3) {
+                    const R weight_0 = unit_2[0];
+                    const R bias = unit_2[1];
+                    const R gain = unit_2[2];
+                    const auto dV_uf0 = tanh_(V_at_x * weight_0 + bias);
+                    dV += dV_uf0 * gain * weight_0;
                 }
                 dV_at[c] = dV;
             }
             for (long c = 0; c < G; ++c) {
                 const V pi_x = load(pi_x_row + c * at.padded + j);
                 const V pi_y = load(pi_y_row + c * at.padded + j);
-                const auto v_0 = R(0.5) * dt;
+                const auto v_1 = R(0.5) * dt;
                 const auto dV_dx_v = dV_at[c] * x_1_at[c];
                 const auto dV_dy_v = dV_at[c] * y_1_at[c];
                 const auto pi_x_next = pi_x - dV_dx_v * dt;
                 const auto pi_y_next = pi_y - dV_dy_v * dt;
-                const auto x_next = pi_x_next * v_0 + x_1_at[c];
-                const auto y_next = pi_y_next * v_0 + y_1_at[c];
+                const auto x_next = pi_x_next * v_1 + x_1_at[c];
+                const auto y_next = pi_y_next * v_1 + y_1_at[c];
                 store(x_next_row + c * at.padded + j, broadcast(x_next));
                 store(y_next_row + c * at.padded + j, broadcast(y_next));
                 store(pi_x_next_row + c * at.padded + j, broadcast(pi_x_next));
@@ -868,26 +868,26 @@ static NOINLINE void tail_0(
             for (long c = 0; c < G; ++c) {
                 const V V_at_x = V_at_at[c];
                 V dV{};
-                const R* unit__ = V_of_spec + c * 96;
-                for (long k__ = 0; k__ < 32; ++k__, unit__ += 3) {
-                    const R weight_0 = unit__[0];
-                    const R bias = unit__[1];
-                    const R gain = unit__[2];
-                    const auto u_f0 = tanh_(V_at_x * weight_0 + bias);
-                    dV += gain * u_f0 * weight_0;
+                const R* unit_2 = V_of_spec + c * 96;
+                for (long k_2 = 0; k_2 < 32; ++k_2, unit_2 += 3) {
+                    const R weight_0 = unit_2[0];
+                    const R bias = unit_2[1];
+                    const R gain = unit_2[2];
+                    const auto dV_uf0 = tanh_(V_at_x * weight_0 + bias);
+                    dV += dV_uf0 * gain * weight_0;
                 }
                 dV_at[c] = dV;
             }
             for (long c = 0; c < G; ++c) {
                 const V pi_x = load(pi_x_row + c * at.padded + j);
                 const V pi_y = load(pi_y_row + c * at.padded + j);
-                const auto v_0 = R(0.5) * dt;
+                const auto v_1 = R(0.5) * dt;
                 const auto dV_dx_v = dV_at[c] * x_1_at[c];
                 const auto dV_dy_v = dV_at[c] * y_1_at[c];
                 const auto pi_x_next = pi_x - dV_dx_v * dt;
                 const auto pi_y_next = pi_y - dV_dy_v * dt;
-                const auto x_next = pi_x_next * v_0 + x_1_at[c];
-                const auto y_next = pi_y_next * v_0 + y_1_at[c];
+                const auto x_next = pi_x_next * v_1 + x_1_at[c];
+                const auto y_next = pi_y_next * v_1 + y_1_at[c];
                 store_dense(last, x_next_row + c * at.dense + j, broadcast(x_next));
                 store_dense(last, y_next_row + c * at.dense + j, broadcast(y_next));
                 store_dense(last, pi_x_next_row + c * at.dense + j, broadcast(pi_x_next));
@@ -1063,13 +1063,13 @@ static NOINLINE void inner_adjoint_0(
             for (long c = 0; c < G; ++c) {
                 const V V_at_x = V_at_at[c];
                 V dV{};
-                const R* unit__ = V_of_spec + c * 96;
-                for (long k__ = 0; k__ < 32; ++k__, unit__ += 3) {
-                    const R weight_0 = unit__[0];
-                    const R bias = unit__[1];
-                    const R gain = unit__[2];
-                    const auto u_f0 = tanh_(V_at_x * weight_0 + bias);
-                    dV += gain * u_f0 * weight_0;
+                const R* unit_2 = V_of_spec + c * 96;
+                for (long k_2 = 0; k_2 < 32; ++k_2, unit_2 += 3) {
+                    const R weight_0 = unit_2[0];
+                    const R bias = unit_2[1];
+                    const R gain = unit_2[2];
+                    const auto dV_uf0 = tanh_(V_at_x * weight_0 + bias);
+                    dV += dV_uf0 * gain * weight_0;
                 }
                 dV_at[c] = dV;
             }
@@ -1089,31 +1089,34 @@ static NOINLINE void inner_adjoint_0(
                 const V V_at_x = V_at_at[c];
                 const V dV_bar11_x = dV_bar11_at[c];
                 V dV_of_spec_bar12{};
-                const R* unit__ = V_of_spec + c * 96;
-                for (long k__ = 0; k__ < 32; ++k__, unit__ += 3) {
-                    const R weight_0 = unit__[0];
-                    const R bias = unit__[1];
-                    const R gain = unit__[2];
-                    const auto u_0 = V_at_x * weight_0;
-                    const auto u_2 = dV_bar11_x * weight_0;
-                    const auto u_f0 = tanh_(bias + u_0);
-                    const auto u_1 = gain * (R(1.0) - u_f0 * u_f0);
-                    dV_of_spec_bar12 += u_1 * weight_0 * weight_0;
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 0, masked(last, dV_bar11_x * (gain * u_f0 + u_0 * u_1)));
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 1, masked(last, u_1 * u_2));
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 2, masked(last, u_2 * u_f0));
+                const R* unit_2 = V_of_spec + c * 96;
+                for (long k_2 = 0; k_2 < 32; ++k_2, unit_2 += 3) {
+                    const R weight_0 = unit_2[0];
+                    const R bias = unit_2[1];
+                    const R gain = unit_2[2];
+                    const auto dV_of_spec_bar12_u0 = V_at_x * weight_0;
+                    const auto dV_of_spec_bar12_u2 = dV_bar11_x * weight_0;
+                    const auto dV_of_spec_bar12_uf0 = tanh_(bias + dV_of_spec_bar12_u0);
+                    const auto dV_of_spec_bar12_u1 = gain * (R(1.0) - dV_of_spec_bar12_uf0 * dV_of_spec_bar12_uf0);
+                    dV_of_spec_bar12 += dV_of_spec_bar12_u1 * weight_0 * weight_0;
+                    V_of_spec_units.add((c * 32 + k_2) * 3 + 0, masked(last, dV_bar11_x * (dV_of_spec_bar12_u0 *
+                        dV_of_spec_bar12_u1 + dV_of_spec_bar12_uf0 * gain)));
+                    V_of_spec_units.add((c * 32 + k_2) * 3 + 1, masked(last, dV_of_spec_bar12_u1 *
+                        dV_of_spec_bar12_u2));
+                    V_of_spec_units.add((c * 32 + k_2) * 3 + 2, masked(last, dV_of_spec_bar12_u2 *
+                        dV_of_spec_bar12_uf0));
                 }
                 dV_of_spec_bar12_at[c] = dV_of_spec_bar12;
             }
             for (long c = 0; c < G; ++c) {
                 const V x_next_bar = load(x_next_bar_row + c * at.padded + j);
                 const V y_next_bar = load(y_next_bar_row + c * at.padded + j);
-                const auto v_0 = R(0.5) * dt;
+                const auto v_1 = R(0.5) * dt;
                 const auto V_at_bar14_v = dV_bar11_at[c] * dV_of_spec_bar12_at[c];
                 const auto y_bar = y_next_bar + V_at_bar14_v * y_1_at[c] + dV_at[c] * dV_dy_bar9_at[c];
                 const auto x_bar = x_next_bar + V_at_bar14_v * x_1_at[c] + dV_at[c] * dV_dx_bar10_at[c];
-                const auto dT_dpi_x_bar20_v = v_0 * x_bar;
-                const auto dT_dpi_y_bar19_v = v_0 * y_bar;
+                const auto dT_dpi_x_bar20_v = v_1 * x_bar;
+                const auto dT_dpi_y_bar19_v = v_1 * y_bar;
                 store(x_bar_row + c * at.padded + j, broadcast(x_bar));
                 store(y_bar_row + c * at.padded + j, broadcast(y_bar));
                 const auto pi_x_bar = dT_dpi_x_bar20_v + pi_x_1_bar7_at[c];
@@ -1235,13 +1238,13 @@ static NOINLINE void tail_adjoint_0(
             for (long c = 0; c < G; ++c) {
                 const V V_at_x = V_at_at[c];
                 V dV{};
-                const R* unit__ = V_of_spec + c * 96;
-                for (long k__ = 0; k__ < 32; ++k__, unit__ += 3) {
-                    const R weight_0 = unit__[0];
-                    const R bias = unit__[1];
-                    const R gain = unit__[2];
-                    const auto u_f0 = tanh_(V_at_x * weight_0 + bias);
-                    dV += gain * u_f0 * weight_0;
+                const R* unit_2 = V_of_spec + c * 96;
+                for (long k_2 = 0; k_2 < 32; ++k_2, unit_2 += 3) {
+                    const R weight_0 = unit_2[0];
+                    const R bias = unit_2[1];
+                    const R gain = unit_2[2];
+                    const auto dV_uf0 = tanh_(V_at_x * weight_0 + bias);
+                    dV += dV_uf0 * gain * weight_0;
                 }
                 dV_at[c] = dV;
             }
@@ -1261,31 +1264,34 @@ static NOINLINE void tail_adjoint_0(
                 const V V_at_x = V_at_at[c];
                 const V dV_bar11_x = dV_bar11_at[c];
                 V dV_of_spec_bar12{};
-                const R* unit__ = V_of_spec + c * 96;
-                for (long k__ = 0; k__ < 32; ++k__, unit__ += 3) {
-                    const R weight_0 = unit__[0];
-                    const R bias = unit__[1];
-                    const R gain = unit__[2];
-                    const auto u_0 = V_at_x * weight_0;
-                    const auto u_2 = dV_bar11_x * weight_0;
-                    const auto u_f0 = tanh_(bias + u_0);
-                    const auto u_1 = gain * (R(1.0) - u_f0 * u_f0);
-                    dV_of_spec_bar12 += u_1 * weight_0 * weight_0;
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 0, masked(last, dV_bar11_x * (gain * u_f0 + u_0 * u_1)));
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 1, masked(last, u_1 * u_2));
-                    V_of_spec_units.add((c * 32 + k__) * 3 + 2, masked(last, u_2 * u_f0));
+                const R* unit_2 = V_of_spec + c * 96;
+                for (long k_2 = 0; k_2 < 32; ++k_2, unit_2 += 3) {
+                    const R weight_0 = unit_2[0];
+                    const R bias = unit_2[1];
+                    const R gain = unit_2[2];
+                    const auto dV_of_spec_bar12_u0 = V_at_x * weight_0;
+                    const auto dV_of_spec_bar12_u2 = dV_bar11_x * weight_0;
+                    const auto dV_of_spec_bar12_uf0 = tanh_(bias + dV_of_spec_bar12_u0);
+                    const auto dV_of_spec_bar12_u1 = gain * (R(1.0) - dV_of_spec_bar12_uf0 * dV_of_spec_bar12_uf0);
+                    dV_of_spec_bar12 += dV_of_spec_bar12_u1 * weight_0 * weight_0;
+                    V_of_spec_units.add((c * 32 + k_2) * 3 + 0, masked(last, dV_bar11_x * (dV_of_spec_bar12_u0 *
+                        dV_of_spec_bar12_u1 + dV_of_spec_bar12_uf0 * gain)));
+                    V_of_spec_units.add((c * 32 + k_2) * 3 + 1, masked(last, dV_of_spec_bar12_u1 *
+                        dV_of_spec_bar12_u2));
+                    V_of_spec_units.add((c * 32 + k_2) * 3 + 2, masked(last, dV_of_spec_bar12_u2 *
+                        dV_of_spec_bar12_uf0));
                 }
                 dV_of_spec_bar12_at[c] = dV_of_spec_bar12;
             }
             for (long c = 0; c < G; ++c) {
                 const V x_next_bar = load_dense(last, x_next_bar_row + c * at.dense + j);
                 const V y_next_bar = load_dense(last, y_next_bar_row + c * at.dense + j);
-                const auto v_0 = R(0.5) * dt;
+                const auto v_1 = R(0.5) * dt;
                 const auto V_at_bar14_v = dV_bar11_at[c] * dV_of_spec_bar12_at[c];
                 const auto y_bar = y_next_bar + V_at_bar14_v * y_1_at[c] + dV_at[c] * dV_dy_bar9_at[c];
                 const auto x_bar = x_next_bar + V_at_bar14_v * x_1_at[c] + dV_at[c] * dV_dx_bar10_at[c];
-                const auto dT_dpi_x_bar20_v = v_0 * x_bar;
-                const auto dT_dpi_y_bar19_v = v_0 * y_bar;
+                const auto dT_dpi_x_bar20_v = v_1 * x_bar;
+                const auto dT_dpi_y_bar19_v = v_1 * y_bar;
                 store(x_bar_row + c * at.padded + j, broadcast(x_bar));
                 store(y_bar_row + c * at.padded + j, broadcast(y_bar));
                 const auto pi_x_bar = dT_dpi_x_bar20_v + pi_x_1_bar7_at[c];

@@ -388,8 +388,8 @@ def step_1_kernel(V_at_ptr, V_ptr, dV_ptr, C, N: tl.constexpr, BLOCK: tl.constex
         weight_0 = tl.load(V_ptr + channel * 96 + k * 3 + 0).to(ACC)
         bias = tl.load(V_ptr + channel * 96 + k * 3 + 1).to(ACC)
         gain = tl.load(V_ptr + channel * 96 + k * 3 + 2).to(ACC)
-        u_f0 = tanh(V_at * weight_0 + bias)
-        dV += gain * u_f0 * weight_0
+        dV_uf0 = tanh(V_at * weight_0 + bias)
+        dV += dV_uf0 * gain * weight_0
     tl.store(dV_ptr + base + at, dV.to(dV_ptr.dtype.element_ty), mask=ok)
 
 
@@ -428,13 +428,13 @@ def step_2_kernel(
     pi_y = tl.load(pi_y_ptr + base + at, mask=ok, other=0.0).to(ACC)
     x_1 = tl.load(x_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
     y_1 = tl.load(y_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     dV_dx_v = dV * x_1
     dV_dy_v = dV * y_1
     pi_x_next = pi_x - dV_dx_v * dt
     pi_y_next = pi_y - dV_dy_v * dt
-    x_next = x_1 + pi_x_next * v_0
-    y_next = y_1 + pi_y_next * v_0
+    x_next = x_1 + pi_x_next * v_1
+    y_next = y_1 + pi_y_next * v_1
     tl.store(x_next_ptr + base + at, x_next.to(x_next_ptr.dtype.element_ty), mask=ok)
     tl.store(y_next_ptr + base + at, y_next.to(y_next_ptr.dtype.element_ty), mask=ok)
     tl.store(pi_x_next_ptr + base + at, pi_x_next.to(pi_x_next_ptr.dtype.element_ty), mask=ok)
@@ -525,8 +525,8 @@ def step_adjoint_1_kernel(V_at_ptr, V_ptr, dV_ptr, C, N: tl.constexpr, BLOCK: tl
         weight_0 = tl.load(V_ptr + channel * 96 + k * 3 + 0).to(ACC)
         bias = tl.load(V_ptr + channel * 96 + k * 3 + 1).to(ACC)
         gain = tl.load(V_ptr + channel * 96 + k * 3 + 2).to(ACC)
-        u_f0 = tanh(V_at * weight_0 + bias)
-        dV += gain * u_f0 * weight_0
+        dV_uf0 = tanh(V_at * weight_0 + bias)
+        dV += dV_uf0 * gain * weight_0
     tl.store(dV_ptr + base + at, dV.to(dV_ptr.dtype.element_ty), mask=ok)
 
 
@@ -608,17 +608,17 @@ def step_adjoint_3_kernel(
         weight_0 = tl.load(V_ptr + channel * 96 + k * 3 + 0).to(ACC)
         bias = tl.load(V_ptr + channel * 96 + k * 3 + 1).to(ACC)
         gain = tl.load(V_ptr + channel * 96 + k * 3 + 2).to(ACC)
-        u_0 = V_at * weight_0
-        u_2 = dV_bar11 * weight_0
-        u_f0 = tanh(bias + u_0)
-        u_1 = gain * (1.0 - u_f0 * u_f0)
-        dV_bar12 += u_1 * weight_0 * weight_0
+        dV_bar12_u0 = V_at * weight_0
+        dV_bar12_u2 = dV_bar11 * weight_0
+        dV_bar12_uf0 = tanh(bias + dV_bar12_u0)
+        dV_bar12_u1 = gain * (1.0 - dV_bar12_uf0 * dV_bar12_uf0)
+        dV_bar12 += dV_bar12_u1 * weight_0 * weight_0
         tl.store(
             V_bar13_ptr + partial * 96 + k * 3 + 0,
-            tl.sum(tl.where(ok, dV_bar11 * (gain * u_f0 + u_0 * u_1), 0.0), axis=0),
+            tl.sum(tl.where(ok, dV_bar11 * (dV_bar12_u0 * dV_bar12_u1 + dV_bar12_uf0 * gain), 0.0), axis=0),
         )
-        tl.store(V_bar13_ptr + partial * 96 + k * 3 + 1, tl.sum(tl.where(ok, u_1 * u_2, 0.0), axis=0))
-        tl.store(V_bar13_ptr + partial * 96 + k * 3 + 2, tl.sum(tl.where(ok, u_2 * u_f0, 0.0), axis=0))
+        tl.store(V_bar13_ptr + partial * 96 + k * 3 + 1, tl.sum(tl.where(ok, dV_bar12_u1 * dV_bar12_u2, 0.0), axis=0))
+        tl.store(V_bar13_ptr + partial * 96 + k * 3 + 2, tl.sum(tl.where(ok, dV_bar12_u2 * dV_bar12_uf0, 0.0), axis=0))
     tl.store(dV_bar12_ptr + base + at, dV_bar12.to(dV_bar12_ptr.dtype.element_ty), mask=ok)
 
 
@@ -671,12 +671,12 @@ def step_adjoint_4_kernel(
     x_next_bar = tl.load(x_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     y_1 = tl.load(y_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
     y_next_bar = tl.load(y_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     V_at_bar14_v = dV_bar11 * dV_bar12
     y_bar = dV * dV_dy_bar9 + V_at_bar14_v * y_1 + y_next_bar
     x_bar = dV * dV_dx_bar10 + V_at_bar14_v * x_1 + x_next_bar
-    dT_dpi_x_bar20_v = v_0 * x_bar
-    dT_dpi_y_bar19_v = v_0 * y_bar
+    dT_dpi_x_bar20_v = v_1 * x_bar
+    dT_dpi_y_bar19_v = v_1 * y_bar
     tl.store(x_bar_ptr + base + at, x_bar.to(x_bar_ptr.dtype.element_ty), mask=ok)
     tl.store(y_bar_ptr + base + at, y_bar.to(y_bar_ptr.dtype.element_ty), mask=ok)
     tl.store(pi_x_bar_ptr + base + at, (pi_x_1_bar7 + dT_dpi_x_bar20_v).to(pi_x_bar_ptr.dtype.element_ty), mask=ok)
@@ -713,8 +713,8 @@ def readout_1_kernel(V_at_1_ptr, V_ptr, V_1_ptr, C, N: tl.constexpr, BLOCK: tl.c
         weight_0 = tl.load(V_ptr + channel * 96 + k * 3 + 0).to(ACC)
         bias = tl.load(V_ptr + channel * 96 + k * 3 + 1).to(ACC)
         gain = tl.load(V_ptr + channel * 96 + k * 3 + 2).to(ACC)
-        u_f0 = logcosh(V_at_1 * weight_0 + bias)
-        V_1 += gain * u_f0
+        V_1_uf0 = logcosh(V_at_1 * weight_0 + bias)
+        V_1 += V_1_uf0 * gain
     tl.store(V_1_ptr + base + at, V_1.to(V_1_ptr.dtype.element_ty), mask=ok)
 
 
@@ -741,8 +741,8 @@ def readout_2_kernel(
     V_1 = tl.load(V_1_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_x = tl.load(pi_x_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_y = tl.load(pi_y_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    v_0 = pi_x * pi_x + pi_y * pi_y
-    tl.store(T00_density_ptr + base + at, (V_1 + V_offset + 0.5 * v_0).to(T00_density_ptr.dtype.element_ty), mask=ok)
+    v_1 = pi_x * pi_x + pi_y * pi_y
+    tl.store(T00_density_ptr + base + at, (V_1 + V_offset + 0.5 * v_1).to(T00_density_ptr.dtype.element_ty), mask=ok)
 
 
 @triton.jit(do_not_specialize=["C"])
@@ -811,15 +811,17 @@ def readout_adjoint_1_kernel(
         weight_0 = tl.load(V_ptr + channel * 96 + k * 3 + 0).to(ACC)
         bias = tl.load(V_ptr + channel * 96 + k * 3 + 1).to(ACC)
         gain = tl.load(V_ptr + channel * 96 + k * 3 + 2).to(ACC)
-        u_0 = V_at_1 * weight_0 + bias
-        u_f0 = tanh(u_0)
-        u_1 = gain * u_f0
-        u_2 = T00_density_bar * u_1
-        u_f1 = logcosh(u_0)
-        dV_bar2 += u_1 * weight_0
-        tl.store(V_bar3_ptr + partial * 96 + k * 3 + 0, tl.sum(tl.where(ok, V_at_1 * u_2, 0.0), axis=0))
-        tl.store(V_bar3_ptr + partial * 96 + k * 3 + 1, tl.sum(tl.where(ok, u_2, 0.0), axis=0))
-        tl.store(V_bar3_ptr + partial * 96 + k * 3 + 2, tl.sum(tl.where(ok, T00_density_bar * u_f1, 0.0), axis=0))
+        dV_bar2_u0 = V_at_1 * weight_0 + bias
+        dV_bar2_uf0 = tanh(dV_bar2_u0)
+        dV_bar2_u1 = dV_bar2_uf0 * gain
+        dV_bar2_u2 = T00_density_bar * dV_bar2_u1
+        dV_bar2_uf1 = logcosh(dV_bar2_u0)
+        dV_bar2 += dV_bar2_u1 * weight_0
+        tl.store(V_bar3_ptr + partial * 96 + k * 3 + 0, tl.sum(tl.where(ok, V_at_1 * dV_bar2_u2, 0.0), axis=0))
+        tl.store(V_bar3_ptr + partial * 96 + k * 3 + 1, tl.sum(tl.where(ok, dV_bar2_u2, 0.0), axis=0))
+        tl.store(
+            V_bar3_ptr + partial * 96 + k * 3 + 2, tl.sum(tl.where(ok, T00_density_bar * dV_bar2_uf1, 0.0), axis=0)
+        )
     tl.store(dV_bar2_ptr + base + at, dV_bar2.to(dV_bar2_ptr.dtype.element_ty), mask=ok)
 
 
@@ -1158,13 +1160,13 @@ def _step_0(pi_x, pi_y, x, y, dt):
 @triton.jit
 def _step_1(dV, pi_x, pi_y, x_1, y_1, dt):
     """Part 2 of 2 of ``step``: x_next, y_next, pi_x_next, pi_y_next."""
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     dV_dx_v = dV * x_1
     dV_dy_v = dV * y_1
     pi_x_next = pi_x - dV_dx_v * dt
     pi_y_next = pi_y - dV_dy_v * dt
-    x_next = x_1 + pi_x_next * v_0
-    y_next = y_1 + pi_y_next * v_0
+    x_next = x_1 + pi_x_next * v_1
+    y_next = y_1 + pi_y_next * v_1
     return x_next, y_next, pi_x_next, pi_y_next
 
 
@@ -1176,8 +1178,8 @@ def _step_units_0(V_at, V_rows, TILE: tl.constexpr, ACC: tl.constexpr):
         weight_0 = tl.load(V_rows + k * 3 + 0).to(ACC)
         bias = tl.load(V_rows + k * 3 + 1).to(ACC)
         gain = tl.load(V_rows + k * 3 + 2).to(ACC)
-        u_f0 = tanh(V_at * weight_0 + bias)
-        dV += gain * u_f0 * weight_0
+        dV_uf0 = tanh(V_at * weight_0 + bias)
+        dV += dV_uf0 * gain * weight_0
     return dV
 
 
@@ -1231,12 +1233,12 @@ def _step_adjoint_2(
     dt,
 ):
     """Part 3 of 3 of ``step_adjoint``: x_bar, y_bar, pi_x_bar, pi_y_bar, dt_bar16."""
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     V_at_bar14_v = dV_bar11 * dV_bar12
     y_bar = dV * dV_dy_bar9 + V_at_bar14_v * y_1 + y_next_bar
     x_bar = dV * dV_dx_bar10 + V_at_bar14_v * x_1 + x_next_bar
-    dT_dpi_x_bar20_v = v_0 * x_bar
-    dT_dpi_y_bar19_v = v_0 * y_bar
+    dT_dpi_x_bar20_v = v_1 * x_bar
+    dT_dpi_y_bar19_v = v_1 * y_bar
     pi_x_bar = pi_x_1_bar7 + dT_dpi_x_bar20_v
     pi_y_bar = pi_y_1_bar5 + dT_dpi_y_bar19_v
     dt_bar16 = 0.5 * x_bar * dT_dpi_x + 0.5 * y_bar * dT_dpi_y
@@ -1251,8 +1253,8 @@ def _step_adjoint_units_0(V_at, V_rows, TILE: tl.constexpr, ACC: tl.constexpr):
         weight_0 = tl.load(V_rows + k * 3 + 0).to(ACC)
         bias = tl.load(V_rows + k * 3 + 1).to(ACC)
         gain = tl.load(V_rows + k * 3 + 2).to(ACC)
-        u_f0 = tanh(V_at * weight_0 + bias)
-        dV += gain * u_f0 * weight_0
+        dV_uf0 = tanh(V_at * weight_0 + bias)
+        dV += dV_uf0 * gain * weight_0
     return dV
 
 
@@ -1265,17 +1267,24 @@ def _step_adjoint_units_1(V_at, dV_bar11, V_rows, ok, V_sums, TILE: tl.constexpr
         weight_0 = tl.load(V_rows + k * 3 + 0).to(ACC)
         bias = tl.load(V_rows + k * 3 + 1).to(ACC)
         gain = tl.load(V_rows + k * 3 + 2).to(ACC)
-        u_0 = V_at * weight_0
-        u_2 = dV_bar11 * weight_0
-        u_f0 = tanh(bias + u_0)
-        u_1 = gain * (1.0 - u_f0 * u_f0)
-        dV_bar12 += u_1 * weight_0 * weight_0
+        dV_bar12_u0 = V_at * weight_0
+        dV_bar12_u2 = dV_bar11 * weight_0
+        dV_bar12_uf0 = tanh(bias + dV_bar12_u0)
+        dV_bar12_u1 = gain * (1.0 - dV_bar12_uf0 * dV_bar12_uf0)
+        dV_bar12 += dV_bar12_u1 * weight_0 * weight_0
         tl.store(
             V_sums + k * 3 + 0,
-            tl.load(V_sums + k * 3 + 0) + tl.sum(tl.where(ok, dV_bar11 * (gain * u_f0 + u_0 * u_1), 0.0), axis=0),
+            tl.load(V_sums + k * 3 + 0)
+            + tl.sum(tl.where(ok, dV_bar11 * (dV_bar12_u0 * dV_bar12_u1 + dV_bar12_uf0 * gain), 0.0), axis=0),
         )
-        tl.store(V_sums + k * 3 + 1, tl.load(V_sums + k * 3 + 1) + tl.sum(tl.where(ok, u_1 * u_2, 0.0), axis=0))
-        tl.store(V_sums + k * 3 + 2, tl.load(V_sums + k * 3 + 2) + tl.sum(tl.where(ok, u_2 * u_f0, 0.0), axis=0))
+        tl.store(
+            V_sums + k * 3 + 1,
+            tl.load(V_sums + k * 3 + 1) + tl.sum(tl.where(ok, dV_bar12_u1 * dV_bar12_u2, 0.0), axis=0),
+        )
+        tl.store(
+            V_sums + k * 3 + 2,
+            tl.load(V_sums + k * 3 + 2) + tl.sum(tl.where(ok, dV_bar12_u2 * dV_bar12_uf0, 0.0), axis=0),
+        )
     return dV_bar12
 
 

@@ -102,15 +102,15 @@ def step(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, dt: Tensor, V: Tensor
     V_bias = V[:, :, 1]
     V_gain = V[:, :, 2]
     V_at_u = V_at.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_at_u * V_weight_0 + V_bias)
-    dV = (V_uf0 * V_gain * V_weight_0).sum(-1)
-    v_0 = 0.5 * dt
+    dV_uf0 = torch.tanh(V_at_u * V_weight_0 + V_bias)
+    dV = (V_gain * V_weight_0 * dV_uf0).sum(-1)
+    v_1 = 0.5 * dt
     dV_dx_v = dV * x_1
     dV_dy_v = dV * y_1
     pi_x_next = pi_x - dV_dx_v * dt
     pi_y_next = pi_y - dV_dy_v * dt
-    x_next = x_1 + pi_x_next * v_0
-    y_next = y_1 + pi_y_next * v_0
+    x_next = x_1 + pi_x_next * v_1
+    y_next = y_1 + pi_y_next * v_1
     return (x_next, y_next, pi_x_next, pi_y_next)
 
 
@@ -144,8 +144,8 @@ def step_adjoint(
     V_bias = V[:, :, 1]
     V_gain = V[:, :, 2]
     V_at_u = V_at.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_at_u * V_weight_0 + V_bias)
-    dV = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_uf0 = torch.tanh(V_at_u * V_weight_0 + V_bias)
+    dV = (V_gain * V_weight_0 * dV_uf0).sum(-1)
     dV_dx_v = dV * x_1
     dV_dy_v = dV * y_1
     pi_x_1_v = pi_x - dV_dx_v * dt
@@ -153,25 +153,26 @@ def step_adjoint(
     dt_bar1 = sites(
         0.5 * pi_x_1_v * x_next_bar + 0.5 * pi_y_1_v * y_next_bar - dV_dx_v * pi_x_1_bar7 - dV_dy_v * pi_y_1_bar5, x
     ).sum()
-    V_weight_0 = V[:, :, 0]
-    V_bias = V[:, :, 1]
-    V_gain = V[:, :, 2]
-    V_at_u = V_at.unsqueeze(-1)
     dV_bar11_u = dV_bar11.unsqueeze(-1)
-    V_u0 = V_at_u * V_weight_0
-    V_u2 = V_weight_0 * dV_bar11_u
-    V_uf0 = torch.tanh(V_u0 + V_bias)
-    V_u1 = V_gain * (1.0 - V_uf0 * V_uf0)
-    dV_bar12 = (V_u1 * V_weight_0 * V_weight_0).sum(-1)
+    dV_bar12_u0 = V_at_u * V_weight_0
+    dV_bar12_u2 = V_weight_0 * dV_bar11_u
+    dV_bar12_uf0 = torch.tanh(V_bias + dV_bar12_u0)
+    dV_bar12_u1 = V_gain * (1.0 - dV_bar12_uf0 * dV_bar12_uf0)
+    dV_bar12 = (dV_bar12_u1 * V_weight_0 * V_weight_0).sum(-1)
     V_bar13 = torch.stack(
-        [(dV_bar11_u * (V_u0 * V_u1 + V_uf0 * V_gain)).sum([0]), (V_u1 * V_u2).sum([0]), (V_u2 * V_uf0).sum([0])], -1
+        [
+            (dV_bar11_u * (V_gain * dV_bar12_uf0 + dV_bar12_u0 * dV_bar12_u1)).sum([0]),
+            (dV_bar12_u1 * dV_bar12_u2).sum([0]),
+            (dV_bar12_u2 * dV_bar12_uf0).sum([0]),
+        ],
+        -1,
     )
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     V_at_bar14_v = dV_bar11 * dV_bar12
     y_bar = dV * dV_dy_bar9 + V_at_bar14_v * y_1 + y_next_bar
     x_bar = dV * dV_dx_bar10 + V_at_bar14_v * x_1 + x_next_bar
-    dT_dpi_x_bar20_v = v_0 * x_bar
-    dT_dpi_y_bar19_v = v_0 * y_bar
+    dT_dpi_x_bar20_v = v_1 * x_bar
+    dT_dpi_y_bar19_v = v_1 * y_bar
     pi_x_bar = pi_x_1_bar7 + dT_dpi_x_bar20_v
     pi_y_bar = pi_y_1_bar5 + dT_dpi_y_bar19_v
     dt_bar16 = sites(0.5 * x_bar * dT_dpi_x + 0.5 * y_bar * dT_dpi_y, x).sum()
@@ -188,10 +189,10 @@ def readout(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, V: Tensor, V_offse
     V_bias = V[:, :, 1]
     V_gain = V[:, :, 2]
     V_at_1_u = V_at_1.unsqueeze(-1)
-    V_uf0 = logcosh(V_at_1_u * V_weight_0 + V_bias)
-    V_1 = (V_uf0 * V_gain).sum(-1)
-    v_0 = pi_x * pi_x + pi_y * pi_y
-    T00_density = V_1 + V_offset + 0.5 * v_0
+    V_1_uf0 = logcosh(V_at_1_u * V_weight_0 + V_bias)
+    V_1 = (V_1_uf0 * V_gain).sum(-1)
+    v_1 = pi_x * pi_x + pi_y * pi_y
+    T00_density = V_1 + V_offset + 0.5 * v_1
     return (T00_density,)
 
 
@@ -209,13 +210,15 @@ def readout_adjoint(
     V_gain = V[:, :, 2]
     T00_density_bar_u = T00_density_bar.unsqueeze(-1)
     V_at_1_u = V_at_1.unsqueeze(-1)
-    V_u0 = V_at_1_u * V_weight_0 + V_bias
-    V_uf0 = torch.tanh(V_u0)
-    V_u1 = V_uf0 * V_gain
-    V_u2 = T00_density_bar_u * V_u1
-    V_uf1 = logcosh(V_u0)
-    dV_bar2 = (V_u1 * V_weight_0).sum(-1)
-    V_bar3 = torch.stack([(V_u2 * V_at_1_u).sum([0]), (V_u2).sum([0]), (T00_density_bar_u * V_uf1).sum([0])], -1)
+    dV_bar2_u0 = V_at_1_u * V_weight_0 + V_bias
+    dV_bar2_uf0 = torch.tanh(dV_bar2_u0)
+    dV_bar2_u1 = V_gain * dV_bar2_uf0
+    dV_bar2_u2 = T00_density_bar_u * dV_bar2_u1
+    dV_bar2_uf1 = logcosh(dV_bar2_u0)
+    dV_bar2 = (V_weight_0 * dV_bar2_u1).sum(-1)
+    V_bar3 = torch.stack(
+        [(V_at_1_u * dV_bar2_u2).sum([0]), (dV_bar2_u2).sum([0]), (T00_density_bar_u * dV_bar2_uf1).sum([0])], -1
+    )
     V_at_1_bar4_v = T00_density_bar * dV_bar2
     x_bar = V_at_1_bar4_v * x
     y_bar = V_at_1_bar4_v * y
@@ -235,10 +238,10 @@ def energy(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, V: Tensor, V_offset
     V_bias = V[:, :, 1]
     V_gain = V[:, :, 2]
     V_at_1_u = V_at_1.unsqueeze(-1)
-    V_uf0 = logcosh(V_at_1_u * V_weight_0 + V_bias)
-    V_1 = (V_uf0 * V_gain).sum(-1)
-    v_0 = pi_x * pi_x + pi_y * pi_y
-    energy_density = V_1 + V_offset + 0.5 * v_0
+    V_1_uf0 = logcosh(V_at_1_u * V_weight_0 + V_bias)
+    V_1 = (V_1_uf0 * V_gain).sum(-1)
+    v_1 = pi_x * pi_x + pi_y * pi_y
+    energy_density = V_1 + V_offset + 0.5 * v_1
     return (energy_density,)
 
 
@@ -250,10 +253,10 @@ def stress_energy(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, V: Tensor, V
     V_bias = V[:, :, 1]
     V_gain = V[:, :, 2]
     V_at_1_u = V_at_1.unsqueeze(-1)
-    V_uf0 = logcosh(V_at_1_u * V_weight_0 + V_bias)
-    V_1 = (V_uf0 * V_gain).sum(-1)
-    v_0 = pi_x * pi_x + pi_y * pi_y
-    T00_density = V_1 + V_offset + 0.5 * v_0
+    V_1_uf0 = logcosh(V_at_1_u * V_weight_0 + V_bias)
+    V_1 = (V_1_uf0 * V_gain).sum(-1)
+    v_1 = pi_x * pi_x + pi_y * pi_y
+    T00_density = V_1 + V_offset + 0.5 * v_1
     return (T00_density,)
 
 
@@ -279,8 +282,8 @@ def rates(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, V: Tensor) -> Tensor
     V_bias = V[:, :, 1]
     V_gain = V[:, :, 2]
     V_at_u = V_at.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_at_u * V_weight_0 + V_bias)
-    dV = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_uf0 = torch.tanh(V_at_u * V_weight_0 + V_bias)
+    dV = (V_gain * V_weight_0 * dV_uf0).sum(-1)
     dH_dx_v = dV * x
     dH_dy_v = dV * y
     pi_x_rate = -dH_dx_v
@@ -300,14 +303,14 @@ def power(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, V: Tensor) -> Tensor
     V_bias = V[:, :, 1]
     V_gain = V[:, :, 2]
     V_at_1_u = V_at_1.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_at_1_u * V_weight_0 + V_bias)
-    dV_1 = (V_uf0 * V_gain * V_weight_0).sum(-1)
-    v_0 = dV_1 * x
-    v_1 = dV_1 * y
-    pi_x_left_bar_7_v = -v_0
-    pi_y_left_bar_8_v = -v_1
+    dV_1_uf0 = torch.tanh(V_at_1_u * V_weight_0 + V_bias)
+    dV_1 = (V_gain * V_weight_0 * dV_1_uf0).sum(-1)
+    v_1 = dV_1 * x
+    v_2 = dV_1 * y
+    pi_x_left_bar_7_v = -v_1
+    pi_y_left_bar_8_v = -v_2
     power_density = (
-        pi_x_left_bar_7_v * dH_dpi_x_11 + pi_y_left_bar_8_v * dH_dpi_y_12 + v_0 * x_left_bar_5 + v_1 * y_left_bar_6
+        pi_x_left_bar_7_v * dH_dpi_x_11 + pi_y_left_bar_8_v * dH_dpi_y_12 + v_1 * x_left_bar_5 + v_2 * y_left_bar_6
     )
     return (power_density,)
 

@@ -154,9 +154,9 @@ inline double sech(double x) {
 }
 inline R sech_(R x) { return R(own::sech(x)); }
 template <class X> inline V sech_(X x) {
-    V x__ = broadcast(x);
-    for (long l = 0; l < LANES; ++l) x__[l] = sech_(R(x__[l]));
-    return x__;
+    V x_2 = broadcast(x);
+    for (long l = 0; l < LANES; ++l) x_2[l] = sech_(R(x_2[l]));
+    return x_2;
 }
 namespace own {
 inline double sigmoid(double x) {
@@ -166,9 +166,9 @@ inline double sigmoid(double x) {
 }
 inline R sigmoid_(R x) { return R(own::sigmoid(x)); }
 template <class X> inline V sigmoid_(X x) {
-    V x__ = broadcast(x);
-    for (long l = 0; l < LANES; ++l) x__[l] = sigmoid_(R(x__[l]));
-    return x__;
+    V x_2 = broadcast(x);
+    for (long l = 0; l < LANES; ++l) x_2[l] = sigmoid_(R(x_2[l]));
+    return x_2;
 }
 namespace own {
 inline double softplus(double x) {
@@ -177,9 +177,9 @@ inline double softplus(double x) {
 }
 inline R softplus_(R x) { return R(own::softplus(x)); }
 template <class X> inline V softplus_(X x) {
-    V x__ = broadcast(x);
-    for (long l = 0; l < LANES; ++l) x__[l] = softplus_(R(x__[l]));
-    return x__;
+    V x_2 = broadcast(x);
+    for (long l = 0; l < LANES; ++l) x_2[l] = softplus_(R(x_2[l]));
+    return x_2;
 }
 
 // The sizes of a lattice and where its rows begin, in a tensor (dense) and in a padded plane.

@@ -238,9 +238,9 @@ inline double logcosh(double x) {
 }
 inline R logcosh_(R x) { return R(own::logcosh(x)); }
 template <class X> inline V logcosh_(X x) {
-    V x__ = broadcast(x);
-    for (long l = 0; l < LANES; ++l) x__[l] = logcosh_(R(x__[l]));
-    return x__;
+    V x_2 = broadcast(x);
+    for (long l = 0; l < LANES; ++l) x_2[l] = logcosh_(R(x_2[l]));
+    return x_2;
 }
 
 // The sizes of a lattice and where its rows begin, in a tensor (dense) and in a padded plane.
@@ -508,17 +508,17 @@ static NOINLINE void readout_0(
             for (long c = 0; c < G; ++c) {
                 const V x_x = load_dense(last, x_row + c * at.dense + j);
                 const V y_x = load_dense(last, y_row + c * at.dense + j);
-                V V__1{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = logcosh_(bias + weight_0 * x_x + weight_1 * y_x);
-                    V__1 += gain * u_f0;
+                V V_1_2{};
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto V_1_uf0 = logcosh_(bias + weight_0 * x_x + weight_1 * y_x);
+                    V_1_2 += V_1_uf0 * gain;
                 }
-                V_1_at[c] = V__1;
+                V_1_at[c] = V_1_2;
             }
             for (long c = 0; c < G; ++c) {
                 const V pi_x = load_dense(last, pi_x_row + c * at.dense + j);
@@ -594,23 +594,23 @@ static NOINLINE void readout_adjoint_0(
                 const V y_x = load_dense(last, y_row + c * at.dense + j);
                 V dV_bar3{};
                 V dV_bar4{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_0 = bias + weight_0 * x_x + weight_1 * y_x;
-                    const auto u_f0 = tanh_(u_0);
-                    const auto u_1 = gain * u_f0;
-                    const auto u_2 = T00_density_bar_x * u_1;
-                    const auto u_f1 = logcosh_(u_0);
-                    dV_bar3 += u_1 * weight_0;
-                    dV_bar4 += u_1 * weight_1;
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 0, masked(last, u_2 * x_x));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 1, masked(last, u_2 * y_x));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 2, masked(last, u_2));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 3, masked(last, T00_density_bar_x * u_f1));
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_bar3_u0 = bias + weight_0 * x_x + weight_1 * y_x;
+                    const auto dV_bar3_uf0 = tanh_(dV_bar3_u0);
+                    const auto dV_bar3_u1 = dV_bar3_uf0 * gain;
+                    const auto dV_bar3_u2 = T00_density_bar_x * dV_bar3_u1;
+                    const auto dV_bar3_uf1 = logcosh_(dV_bar3_u0);
+                    dV_bar3 += dV_bar3_u1 * weight_0;
+                    dV_bar4 += dV_bar3_u1 * weight_1;
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 0, masked(last, dV_bar3_u2 * x_x));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 1, masked(last, dV_bar3_u2 * y_x));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 2, masked(last, dV_bar3_u2));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 3, masked(last, T00_density_bar_x * dV_bar3_uf1));
                 }
                 dV_bar3_at[c] = dV_bar3;
                 dV_bar4_at[c] = dV_bar4;
@@ -790,14 +790,14 @@ static NOINLINE void inner_0(
                 const V x_1_x = x_1_at[c];
                 const V y_1_x = y_1_at[c];
                 V dV{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
-                    dV += gain * u_f0 * weight_0;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_uf0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
+                    dV += dV_uf0 * gain * weight_0;
                 }
                 dV_at[c] = dV;
             }
@@ -813,14 +813,14 @@ static NOINLINE void inner_0(
                 const V x_1_x = x_1_at[c];
                 const V y_1_x = y_1_at[c];
                 V dV_1{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
-                    dV_1 += gain * u_f0 * weight_1;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_1_uf0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
+                    dV_1 += dV_1_uf0 * gain * weight_1;
                 }
                 dV_1_at[c] = dV_1;
             }
@@ -901,14 +901,14 @@ static NOINLINE void tail_0(
                 const V x_1_x = x_1_at[c];
                 const V y_1_x = y_1_at[c];
                 V dV{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
-                    dV += gain * u_f0 * weight_0;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_uf0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
+                    dV += dV_uf0 * gain * weight_0;
                 }
                 dV_at[c] = dV;
             }
@@ -924,14 +924,14 @@ static NOINLINE void tail_0(
                 const V x_1_x = x_1_at[c];
                 const V y_1_x = y_1_at[c];
                 V dV_1{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
-                    dV_1 += gain * u_f0 * weight_1;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_1_uf0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
+                    dV_1 += dV_1_uf0 * gain * weight_1;
                 }
                 dV_1_at[c] = dV_1;
             }
@@ -1115,14 +1115,14 @@ static NOINLINE void inner_adjoint_0(
                 const V x_1_x = x_1_at[c];
                 const V y_1_x = y_1_at[c];
                 V dV{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
-                    dV += gain * u_f0 * weight_0;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_uf0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
+                    dV += dV_uf0 * gain * weight_0;
                 }
                 dV_at[c] = dV;
             }
@@ -1137,14 +1137,14 @@ static NOINLINE void inner_adjoint_0(
                 const V x_1_x = x_1_at[c];
                 const V y_1_x = y_1_at[c];
                 V dV_1{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
-                    dV_1 += gain * u_f0 * weight_1;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_1_uf0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
+                    dV_1 += dV_1_uf0 * gain * weight_1;
                 }
                 dV_1_at[c] = dV_1;
             }
@@ -1161,24 +1161,25 @@ static NOINLINE void inner_adjoint_0(
                 const V y_1_x = y_1_at[c];
                 V dV_of_spec_bar11{};
                 V dV_of_spec_bar12{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_0 = weight_1 * y_1_x;
-                    const auto u_2 = dV_dy_bar9_x * weight_1;
-                    const auto u_f0 = tanh_(bias + u_0 + weight_0 * x_1_x);
-                    const auto u_1 = gain * (R(1.0) - u_f0 * u_f0);
-                    const auto u_3 = u_1 * u_2;
-                    dV_of_spec_bar11 += u_1 * weight_0 * weight_1;
-                    dV_of_spec_bar12 += u_1 * weight_1 * weight_1;
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 0, masked(last, u_3 * x_1_x));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 1, masked(last, dV_dy_bar9_x * (gain * u_f0 + u_0 *
-                        u_1)));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 2, masked(last, u_3));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 3, masked(last, u_2 * u_f0));
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_of_spec_bar11_u0 = weight_1 * y_1_x;
+                    const auto dV_of_spec_bar11_u2 = dV_dy_bar9_x * weight_1;
+                    const auto dV_of_spec_bar11_uf0 = tanh_(bias + dV_of_spec_bar11_u0 + weight_0 * x_1_x);
+                    const auto dV_of_spec_bar11_u1 = gain * (R(1.0) - dV_of_spec_bar11_uf0 * dV_of_spec_bar11_uf0);
+                    const auto dV_of_spec_bar11_u3 = dV_of_spec_bar11_u1 * dV_of_spec_bar11_u2;
+                    dV_of_spec_bar11 += dV_of_spec_bar11_u1 * weight_0 * weight_1;
+                    dV_of_spec_bar12 += dV_of_spec_bar11_u1 * weight_1 * weight_1;
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 0, masked(last, dV_of_spec_bar11_u3 * x_1_x));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 1, masked(last, dV_dy_bar9_x * (dV_of_spec_bar11_u0 *
+                        dV_of_spec_bar11_u1 + dV_of_spec_bar11_uf0 * gain)));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 2, masked(last, dV_of_spec_bar11_u3));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 3, masked(last, dV_of_spec_bar11_u2 *
+                        dV_of_spec_bar11_uf0));
                 }
                 dV_of_spec_bar11_at[c] = dV_of_spec_bar11;
                 dV_of_spec_bar12_at[c] = dV_of_spec_bar12;
@@ -1189,24 +1190,25 @@ static NOINLINE void inner_adjoint_0(
                 const V y_1_x = y_1_at[c];
                 V dV_of_spec_bar16{};
                 V dV_of_spec_bar17{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_0 = weight_0 * x_1_x;
-                    const auto u_2 = dV_dx_bar14_x * weight_0;
-                    const auto u_f0 = tanh_(bias + u_0 + weight_1 * y_1_x);
-                    const auto u_1 = gain * (R(1.0) - u_f0 * u_f0);
-                    const auto u_3 = u_1 * u_2;
-                    dV_of_spec_bar16 += u_1 * weight_0 * weight_0;
-                    dV_of_spec_bar17 += u_1 * weight_0 * weight_1;
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 0, masked(last, dV_dx_bar14_x * (gain * u_f0 + u_0 *
-                        u_1)));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 1, masked(last, u_3 * y_1_x));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 2, masked(last, u_3));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 3, masked(last, u_2 * u_f0));
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_of_spec_bar16_u0 = weight_0 * x_1_x;
+                    const auto dV_of_spec_bar16_u2 = dV_dx_bar14_x * weight_0;
+                    const auto dV_of_spec_bar16_uf0 = tanh_(bias + dV_of_spec_bar16_u0 + weight_1 * y_1_x);
+                    const auto dV_of_spec_bar16_u1 = gain * (R(1.0) - dV_of_spec_bar16_uf0 * dV_of_spec_bar16_uf0);
+                    const auto dV_of_spec_bar16_u3 = dV_of_spec_bar16_u1 * dV_of_spec_bar16_u2;
+                    dV_of_spec_bar16 += dV_of_spec_bar16_u1 * weight_0 * weight_0;
+                    dV_of_spec_bar17 += dV_of_spec_bar16_u1 * weight_0 * weight_1;
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 0, masked(last, dV_dx_bar14_x * (dV_of_spec_bar16_u0 *
+                        dV_of_spec_bar16_u1 + dV_of_spec_bar16_uf0 * gain)));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 1, masked(last, dV_of_spec_bar16_u3 * y_1_x));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 2, masked(last, dV_of_spec_bar16_u3));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 3, masked(last, dV_of_spec_bar16_u2 *
+                        dV_of_spec_bar16_uf0));
                 }
                 dV_of_spec_bar16_at[c] = dV_of_spec_bar16;
                 dV_of_spec_bar17_at[c] = dV_of_spec_bar17;
@@ -1214,13 +1216,13 @@ static NOINLINE void inner_adjoint_0(
             for (long c = 0; c < G; ++c) {
                 const V x_next_bar = load(x_next_bar_row + c * at.padded + j);
                 const V y_next_bar = load(y_next_bar_row + c * at.padded + j);
-                const auto v_0 = R(0.5) * dt;
+                const auto v_1 = R(0.5) * dt;
                 const auto y_bar = y_next_bar + dV_dy_bar9_at[c] * k + dV_of_spec_bar12_at[c] * dV_dy_bar9_at[c] +
                     dV_of_spec_bar17_at[c] * dV_dx_bar14_at[c];
                 const auto x_bar = x_next_bar + dV_dx_bar14_at[c] * k + dV_of_spec_bar11_at[c] * dV_dy_bar9_at[c] +
                     dV_of_spec_bar16_at[c] * dV_dx_bar14_at[c];
-                const auto dT_dpi_x_bar24_v = v_0 * x_bar;
-                const auto dT_dpi_y_bar23_v = v_0 * y_bar;
+                const auto dT_dpi_x_bar24_v = v_1 * x_bar;
+                const auto dT_dpi_y_bar23_v = v_1 * y_bar;
                 store(x_bar_row + c * at.padded + j, broadcast(x_bar));
                 store(y_bar_row + c * at.padded + j, broadcast(y_bar));
                 const auto pi_x_bar = dT_dpi_x_bar24_v + pi_x_1_bar7_at[c];
@@ -1345,14 +1347,14 @@ static NOINLINE void tail_adjoint_0(
                 const V x_1_x = x_1_at[c];
                 const V y_1_x = y_1_at[c];
                 V dV{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
-                    dV += gain * u_f0 * weight_0;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_uf0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
+                    dV += dV_uf0 * gain * weight_0;
                 }
                 dV_at[c] = dV;
             }
@@ -1367,14 +1369,14 @@ static NOINLINE void tail_adjoint_0(
                 const V x_1_x = x_1_at[c];
                 const V y_1_x = y_1_at[c];
                 V dV_1{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
-                    dV_1 += gain * u_f0 * weight_1;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_1_uf0 = tanh_(bias + weight_0 * x_1_x + weight_1 * y_1_x);
+                    dV_1 += dV_1_uf0 * gain * weight_1;
                 }
                 dV_1_at[c] = dV_1;
             }
@@ -1391,24 +1393,25 @@ static NOINLINE void tail_adjoint_0(
                 const V y_1_x = y_1_at[c];
                 V dV_of_spec_bar11{};
                 V dV_of_spec_bar12{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_0 = weight_1 * y_1_x;
-                    const auto u_2 = dV_dy_bar9_x * weight_1;
-                    const auto u_f0 = tanh_(bias + u_0 + weight_0 * x_1_x);
-                    const auto u_1 = gain * (R(1.0) - u_f0 * u_f0);
-                    const auto u_3 = u_1 * u_2;
-                    dV_of_spec_bar11 += u_1 * weight_0 * weight_1;
-                    dV_of_spec_bar12 += u_1 * weight_1 * weight_1;
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 0, masked(last, u_3 * x_1_x));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 1, masked(last, dV_dy_bar9_x * (gain * u_f0 + u_0 *
-                        u_1)));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 2, masked(last, u_3));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 3, masked(last, u_2 * u_f0));
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_of_spec_bar11_u0 = weight_1 * y_1_x;
+                    const auto dV_of_spec_bar11_u2 = dV_dy_bar9_x * weight_1;
+                    const auto dV_of_spec_bar11_uf0 = tanh_(bias + dV_of_spec_bar11_u0 + weight_0 * x_1_x);
+                    const auto dV_of_spec_bar11_u1 = gain * (R(1.0) - dV_of_spec_bar11_uf0 * dV_of_spec_bar11_uf0);
+                    const auto dV_of_spec_bar11_u3 = dV_of_spec_bar11_u1 * dV_of_spec_bar11_u2;
+                    dV_of_spec_bar11 += dV_of_spec_bar11_u1 * weight_0 * weight_1;
+                    dV_of_spec_bar12 += dV_of_spec_bar11_u1 * weight_1 * weight_1;
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 0, masked(last, dV_of_spec_bar11_u3 * x_1_x));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 1, masked(last, dV_dy_bar9_x * (dV_of_spec_bar11_u0 *
+                        dV_of_spec_bar11_u1 + dV_of_spec_bar11_uf0 * gain)));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 2, masked(last, dV_of_spec_bar11_u3));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 3, masked(last, dV_of_spec_bar11_u2 *
+                        dV_of_spec_bar11_uf0));
                 }
                 dV_of_spec_bar11_at[c] = dV_of_spec_bar11;
                 dV_of_spec_bar12_at[c] = dV_of_spec_bar12;
@@ -1419,24 +1422,25 @@ static NOINLINE void tail_adjoint_0(
                 const V y_1_x = y_1_at[c];
                 V dV_of_spec_bar16{};
                 V dV_of_spec_bar17{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_0 = weight_0 * x_1_x;
-                    const auto u_2 = dV_dx_bar14_x * weight_0;
-                    const auto u_f0 = tanh_(bias + u_0 + weight_1 * y_1_x);
-                    const auto u_1 = gain * (R(1.0) - u_f0 * u_f0);
-                    const auto u_3 = u_1 * u_2;
-                    dV_of_spec_bar16 += u_1 * weight_0 * weight_0;
-                    dV_of_spec_bar17 += u_1 * weight_0 * weight_1;
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 0, masked(last, dV_dx_bar14_x * (gain * u_f0 + u_0 *
-                        u_1)));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 1, masked(last, u_3 * y_1_x));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 2, masked(last, u_3));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 3, masked(last, u_2 * u_f0));
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_of_spec_bar16_u0 = weight_0 * x_1_x;
+                    const auto dV_of_spec_bar16_u2 = dV_dx_bar14_x * weight_0;
+                    const auto dV_of_spec_bar16_uf0 = tanh_(bias + dV_of_spec_bar16_u0 + weight_1 * y_1_x);
+                    const auto dV_of_spec_bar16_u1 = gain * (R(1.0) - dV_of_spec_bar16_uf0 * dV_of_spec_bar16_uf0);
+                    const auto dV_of_spec_bar16_u3 = dV_of_spec_bar16_u1 * dV_of_spec_bar16_u2;
+                    dV_of_spec_bar16 += dV_of_spec_bar16_u1 * weight_0 * weight_0;
+                    dV_of_spec_bar17 += dV_of_spec_bar16_u1 * weight_0 * weight_1;
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 0, masked(last, dV_dx_bar14_x * (dV_of_spec_bar16_u0 *
+                        dV_of_spec_bar16_u1 + dV_of_spec_bar16_uf0 * gain)));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 1, masked(last, dV_of_spec_bar16_u3 * y_1_x));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 2, masked(last, dV_of_spec_bar16_u3));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 3, masked(last, dV_of_spec_bar16_u2 *
+                        dV_of_spec_bar16_uf0));
                 }
                 dV_of_spec_bar16_at[c] = dV_of_spec_bar16;
                 dV_of_spec_bar17_at[c] = dV_of_spec_bar17;
@@ -1444,13 +1448,13 @@ static NOINLINE void tail_adjoint_0(
             for (long c = 0; c < G; ++c) {
                 const V x_next_bar = load_dense(last, x_next_bar_row + c * at.dense + j);
                 const V y_next_bar = load_dense(last, y_next_bar_row + c * at.dense + j);
-                const auto v_0 = R(0.5) * dt;
+                const auto v_1 = R(0.5) * dt;
                 const auto y_bar = y_next_bar + dV_dy_bar9_at[c] * k + dV_of_spec_bar12_at[c] * dV_dy_bar9_at[c] +
                     dV_of_spec_bar17_at[c] * dV_dx_bar14_at[c];
                 const auto x_bar = x_next_bar + dV_dx_bar14_at[c] * k + dV_of_spec_bar11_at[c] * dV_dy_bar9_at[c] +
                     dV_of_spec_bar16_at[c] * dV_dx_bar14_at[c];
-                const auto dT_dpi_x_bar24_v = v_0 * x_bar;
-                const auto dT_dpi_y_bar23_v = v_0 * y_bar;
+                const auto dT_dpi_x_bar24_v = v_1 * x_bar;
+                const auto dT_dpi_y_bar23_v = v_1 * y_bar;
                 store(x_bar_row + c * at.padded + j, broadcast(x_bar));
                 store(y_bar_row + c * at.padded + j, broadcast(y_bar));
                 const auto pi_x_bar = dT_dpi_x_bar24_v + pi_x_1_bar7_at[c];

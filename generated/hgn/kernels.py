@@ -386,8 +386,8 @@ def step_1_kernel(x_1_ptr, y_1_ptr, V_ptr, dV_ptr, C, N: tl.constexpr, BLOCK: tl
         weight_1 = tl.load(V_ptr + channel * 256 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 256 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 256 + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV += gain * u_f0 * weight_0
+        dV_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV += dV_uf0 * gain * weight_0
     tl.store(dV_ptr + base + at, dV.to(dV_ptr.dtype.element_ty), mask=ok)
 
 
@@ -452,8 +452,8 @@ def step_3_kernel(x_1_ptr, y_1_ptr, V_ptr, dV_1_ptr, C, N: tl.constexpr, BLOCK: 
         weight_1 = tl.load(V_ptr + channel * 256 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 256 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 256 + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV_1 += gain * u_f0 * weight_1
+        dV_1_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV_1 += dV_1_uf0 * gain * weight_1
     tl.store(dV_1_ptr + base + at, dV_1.to(dV_1_ptr.dtype.element_ty), mask=ok)
 
 
@@ -581,8 +581,8 @@ def step_adjoint_1_kernel(x_1_ptr, y_1_ptr, V_ptr, dV_ptr, C, N: tl.constexpr, B
         weight_1 = tl.load(V_ptr + channel * 256 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 256 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 256 + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV += gain * u_f0 * weight_0
+        dV_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV += dV_uf0 * gain * weight_0
     tl.store(dV_ptr + base + at, dV.to(dV_ptr.dtype.element_ty), mask=ok)
 
 
@@ -648,8 +648,8 @@ def step_adjoint_3_kernel(
         weight_1 = tl.load(V_ptr + channel * 256 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 256 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 256 + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV_1 += gain * u_f0 * weight_1
+        dV_1_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV_1 += dV_1_uf0 * gain * weight_1
     tl.store(dV_1_ptr + base + at, dV_1.to(dV_1_ptr.dtype.element_ty), mask=ok)
 
 
@@ -728,20 +728,20 @@ def step_adjoint_5_kernel(
         weight_1 = tl.load(V_ptr + channel * 256 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 256 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 256 + k * 4 + 3).to(ACC)
-        u_0 = weight_1 * y_1
-        u_2 = dV_dy_bar9 * weight_1
-        u_f0 = tanh(bias + u_0 + weight_0 * x_1)
-        u_1 = gain * (1.0 - u_f0 * u_f0)
-        u_3 = u_1 * u_2
-        dV_bar11 += u_1 * weight_0 * weight_1
-        dV_bar12 += u_1 * weight_1 * weight_1
-        tl.store(V_bar13_ptr + partial * 256 + k * 4 + 0, tl.sum(tl.where(ok, u_3 * x_1, 0.0), axis=0))
+        dV_bar11_u0 = weight_1 * y_1
+        dV_bar11_u2 = dV_dy_bar9 * weight_1
+        dV_bar11_uf0 = tanh(bias + dV_bar11_u0 + weight_0 * x_1)
+        dV_bar11_u1 = gain * (1.0 - dV_bar11_uf0 * dV_bar11_uf0)
+        dV_bar11_u3 = dV_bar11_u1 * dV_bar11_u2
+        dV_bar11 += dV_bar11_u1 * weight_0 * weight_1
+        dV_bar12 += dV_bar11_u1 * weight_1 * weight_1
+        tl.store(V_bar13_ptr + partial * 256 + k * 4 + 0, tl.sum(tl.where(ok, dV_bar11_u3 * x_1, 0.0), axis=0))
         tl.store(
             V_bar13_ptr + partial * 256 + k * 4 + 1,
-            tl.sum(tl.where(ok, dV_dy_bar9 * (gain * u_f0 + u_0 * u_1), 0.0), axis=0),
+            tl.sum(tl.where(ok, dV_dy_bar9 * (dV_bar11_u0 * dV_bar11_u1 + dV_bar11_uf0 * gain), 0.0), axis=0),
         )
-        tl.store(V_bar13_ptr + partial * 256 + k * 4 + 2, tl.sum(tl.where(ok, u_3, 0.0), axis=0))
-        tl.store(V_bar13_ptr + partial * 256 + k * 4 + 3, tl.sum(tl.where(ok, u_2 * u_f0, 0.0), axis=0))
+        tl.store(V_bar13_ptr + partial * 256 + k * 4 + 2, tl.sum(tl.where(ok, dV_bar11_u3, 0.0), axis=0))
+        tl.store(V_bar13_ptr + partial * 256 + k * 4 + 3, tl.sum(tl.where(ok, dV_bar11_u2 * dV_bar11_uf0, 0.0), axis=0))
     tl.store(dV_bar11_ptr + base + at, dV_bar11.to(dV_bar11_ptr.dtype.element_ty), mask=ok)
     tl.store(dV_bar12_ptr + base + at, dV_bar12.to(dV_bar12_ptr.dtype.element_ty), mask=ok)
 
@@ -780,20 +780,20 @@ def step_adjoint_6_kernel(
         weight_1 = tl.load(V_ptr + channel * 256 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 256 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 256 + k * 4 + 3).to(ACC)
-        u_0 = weight_0 * x_1
-        u_2 = dV_dx_bar14 * weight_0
-        u_f0 = tanh(bias + u_0 + weight_1 * y_1)
-        u_1 = gain * (1.0 - u_f0 * u_f0)
-        u_3 = u_1 * u_2
-        dV_bar16 += u_1 * weight_0 * weight_0
-        dV_bar17 += u_1 * weight_0 * weight_1
+        dV_bar16_u0 = weight_0 * x_1
+        dV_bar16_u2 = dV_dx_bar14 * weight_0
+        dV_bar16_uf0 = tanh(bias + dV_bar16_u0 + weight_1 * y_1)
+        dV_bar16_u1 = gain * (1.0 - dV_bar16_uf0 * dV_bar16_uf0)
+        dV_bar16_u3 = dV_bar16_u1 * dV_bar16_u2
+        dV_bar16 += dV_bar16_u1 * weight_0 * weight_0
+        dV_bar17 += dV_bar16_u1 * weight_0 * weight_1
         tl.store(
             V_bar18_ptr + partial * 256 + k * 4 + 0,
-            tl.sum(tl.where(ok, dV_dx_bar14 * (gain * u_f0 + u_0 * u_1), 0.0), axis=0),
+            tl.sum(tl.where(ok, dV_dx_bar14 * (dV_bar16_u0 * dV_bar16_u1 + dV_bar16_uf0 * gain), 0.0), axis=0),
         )
-        tl.store(V_bar18_ptr + partial * 256 + k * 4 + 1, tl.sum(tl.where(ok, u_3 * y_1, 0.0), axis=0))
-        tl.store(V_bar18_ptr + partial * 256 + k * 4 + 2, tl.sum(tl.where(ok, u_3, 0.0), axis=0))
-        tl.store(V_bar18_ptr + partial * 256 + k * 4 + 3, tl.sum(tl.where(ok, u_2 * u_f0, 0.0), axis=0))
+        tl.store(V_bar18_ptr + partial * 256 + k * 4 + 1, tl.sum(tl.where(ok, dV_bar16_u3 * y_1, 0.0), axis=0))
+        tl.store(V_bar18_ptr + partial * 256 + k * 4 + 2, tl.sum(tl.where(ok, dV_bar16_u3, 0.0), axis=0))
+        tl.store(V_bar18_ptr + partial * 256 + k * 4 + 3, tl.sum(tl.where(ok, dV_bar16_u2 * dV_bar16_uf0, 0.0), axis=0))
     tl.store(dV_bar16_ptr + base + at, dV_bar16.to(dV_bar16_ptr.dtype.element_ty), mask=ok)
     tl.store(dV_bar17_ptr + base + at, dV_bar17.to(dV_bar17_ptr.dtype.element_ty), mask=ok)
 
@@ -848,11 +848,11 @@ def step_adjoint_7_kernel(
     pi_y_1_bar5 = tl.load(pi_y_1_bar5_ptr + base + at, mask=ok, other=0.0).to(ACC)
     x_next_bar = tl.load(x_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
     y_next_bar = tl.load(y_next_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     y_bar = dV_bar12 * dV_dy_bar9 + dV_bar17 * dV_dx_bar14 + dV_dy_bar9 * k + y_next_bar
     x_bar = dV_bar11 * dV_dy_bar9 + dV_bar16 * dV_dx_bar14 + dV_dx_bar14 * k + x_next_bar
-    dT_dpi_x_bar24_v = v_0 * x_bar
-    dT_dpi_y_bar23_v = v_0 * y_bar
+    dT_dpi_x_bar24_v = v_1 * x_bar
+    dT_dpi_y_bar23_v = v_1 * y_bar
     tl.store(x_bar_ptr + base + at, x_bar.to(x_bar_ptr.dtype.element_ty), mask=ok)
     tl.store(y_bar_ptr + base + at, y_bar.to(y_bar_ptr.dtype.element_ty), mask=ok)
     tl.store(pi_x_bar_ptr + base + at, (pi_x_1_bar7 + dT_dpi_x_bar24_v).to(pi_x_bar_ptr.dtype.element_ty), mask=ok)
@@ -880,8 +880,8 @@ def readout_0_kernel(x_ptr, y_ptr, V_ptr, V_1_ptr, C, N: tl.constexpr, BLOCK: tl
         weight_1 = tl.load(V_ptr + channel * 256 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 256 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 256 + k * 4 + 3).to(ACC)
-        u_f0 = logcosh(bias + weight_0 * x + weight_1 * y)
-        V_1 += gain * u_f0
+        V_1_uf0 = logcosh(bias + weight_0 * x + weight_1 * y)
+        V_1 += V_1_uf0 * gain
     tl.store(V_1_ptr + base + at, V_1.to(V_1_ptr.dtype.element_ty), mask=ok)
 
 
@@ -988,17 +988,19 @@ def readout_adjoint_1_kernel(
         weight_1 = tl.load(V_ptr + channel * 256 + k * 4 + 1).to(ACC)
         bias = tl.load(V_ptr + channel * 256 + k * 4 + 2).to(ACC)
         gain = tl.load(V_ptr + channel * 256 + k * 4 + 3).to(ACC)
-        u_0 = bias + weight_0 * x + weight_1 * y
-        u_f0 = tanh(u_0)
-        u_1 = gain * u_f0
-        u_2 = T00_density_bar * u_1
-        u_f1 = logcosh(u_0)
-        dV_bar3 += u_1 * weight_0
-        dV_bar4 += u_1 * weight_1
-        tl.store(V_bar5_ptr + partial * 256 + k * 4 + 0, tl.sum(tl.where(ok, u_2 * x, 0.0), axis=0))
-        tl.store(V_bar5_ptr + partial * 256 + k * 4 + 1, tl.sum(tl.where(ok, u_2 * y, 0.0), axis=0))
-        tl.store(V_bar5_ptr + partial * 256 + k * 4 + 2, tl.sum(tl.where(ok, u_2, 0.0), axis=0))
-        tl.store(V_bar5_ptr + partial * 256 + k * 4 + 3, tl.sum(tl.where(ok, T00_density_bar * u_f1, 0.0), axis=0))
+        dV_bar3_u0 = bias + weight_0 * x + weight_1 * y
+        dV_bar3_uf0 = tanh(dV_bar3_u0)
+        dV_bar3_u1 = dV_bar3_uf0 * gain
+        dV_bar3_u2 = T00_density_bar * dV_bar3_u1
+        dV_bar3_uf1 = logcosh(dV_bar3_u0)
+        dV_bar3 += dV_bar3_u1 * weight_0
+        dV_bar4 += dV_bar3_u1 * weight_1
+        tl.store(V_bar5_ptr + partial * 256 + k * 4 + 0, tl.sum(tl.where(ok, dV_bar3_u2 * x, 0.0), axis=0))
+        tl.store(V_bar5_ptr + partial * 256 + k * 4 + 1, tl.sum(tl.where(ok, dV_bar3_u2 * y, 0.0), axis=0))
+        tl.store(V_bar5_ptr + partial * 256 + k * 4 + 2, tl.sum(tl.where(ok, dV_bar3_u2, 0.0), axis=0))
+        tl.store(
+            V_bar5_ptr + partial * 256 + k * 4 + 3, tl.sum(tl.where(ok, T00_density_bar * dV_bar3_uf1, 0.0), axis=0)
+        )
     tl.store(dV_bar3_ptr + base + at, dV_bar3.to(dV_bar3_ptr.dtype.element_ty), mask=ok)
     tl.store(dV_bar4_ptr + base + at, dV_bar4.to(dV_bar4_ptr.dtype.element_ty), mask=ok)
 
@@ -1378,8 +1380,8 @@ def _step_units_0(x_1, y_1, V_rows, TILE: tl.constexpr, ACC: tl.constexpr):
         weight_1 = tl.load(V_rows + k * 4 + 1).to(ACC)
         bias = tl.load(V_rows + k * 4 + 2).to(ACC)
         gain = tl.load(V_rows + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV += gain * u_f0 * weight_0
+        dV_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV += dV_uf0 * gain * weight_0
     return dV
 
 
@@ -1392,8 +1394,8 @@ def _step_units_1(x_1, y_1, V_rows, TILE: tl.constexpr, ACC: tl.constexpr):
         weight_1 = tl.load(V_rows + k * 4 + 1).to(ACC)
         bias = tl.load(V_rows + k * 4 + 2).to(ACC)
         gain = tl.load(V_rows + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV_1 += gain * u_f0 * weight_1
+        dV_1_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV_1 += dV_1_uf0 * gain * weight_1
     return dV_1
 
 
@@ -1453,11 +1455,11 @@ def _step_adjoint_3(
     k,
 ):
     """Part 4 of 4 of ``step_adjoint``: x_bar, y_bar, pi_x_bar, pi_y_bar, dt_bar20."""
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     y_bar = dV_bar12 * dV_dy_bar9 + dV_bar17 * dV_dx_bar14 + dV_dy_bar9 * k + y_next_bar
     x_bar = dV_bar11 * dV_dy_bar9 + dV_bar16 * dV_dx_bar14 + dV_dx_bar14 * k + x_next_bar
-    dT_dpi_x_bar24_v = v_0 * x_bar
-    dT_dpi_y_bar23_v = v_0 * y_bar
+    dT_dpi_x_bar24_v = v_1 * x_bar
+    dT_dpi_y_bar23_v = v_1 * y_bar
     pi_x_bar = pi_x_1_bar7 + dT_dpi_x_bar24_v
     pi_y_bar = pi_y_1_bar5 + dT_dpi_y_bar23_v
     dt_bar20 = 0.5 * x_bar * dT_dpi_x + 0.5 * y_bar * dT_dpi_y
@@ -1473,8 +1475,8 @@ def _step_adjoint_units_0(x_1, y_1, V_rows, TILE: tl.constexpr, ACC: tl.constexp
         weight_1 = tl.load(V_rows + k * 4 + 1).to(ACC)
         bias = tl.load(V_rows + k * 4 + 2).to(ACC)
         gain = tl.load(V_rows + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV += gain * u_f0 * weight_0
+        dV_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV += dV_uf0 * gain * weight_0
     return dV
 
 
@@ -1487,8 +1489,8 @@ def _step_adjoint_units_1(x_1, y_1, V_rows, TILE: tl.constexpr, ACC: tl.constexp
         weight_1 = tl.load(V_rows + k * 4 + 1).to(ACC)
         bias = tl.load(V_rows + k * 4 + 2).to(ACC)
         gain = tl.load(V_rows + k * 4 + 3).to(ACC)
-        u_f0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
-        dV_1 += gain * u_f0 * weight_1
+        dV_1_uf0 = tanh(bias + weight_0 * x_1 + weight_1 * y_1)
+        dV_1 += dV_1_uf0 * gain * weight_1
     return dV_1
 
 
@@ -1503,20 +1505,24 @@ def _step_adjoint_units_2(dV_dy_bar9, x_1, y_1, V_rows, ok, V_sums, TILE: tl.con
         weight_1 = tl.load(V_rows + k * 4 + 1).to(ACC)
         bias = tl.load(V_rows + k * 4 + 2).to(ACC)
         gain = tl.load(V_rows + k * 4 + 3).to(ACC)
-        u_0 = weight_1 * y_1
-        u_2 = dV_dy_bar9 * weight_1
-        u_f0 = tanh(bias + u_0 + weight_0 * x_1)
-        u_1 = gain * (1.0 - u_f0 * u_f0)
-        u_3 = u_1 * u_2
-        dV_bar11 += u_1 * weight_0 * weight_1
-        dV_bar12 += u_1 * weight_1 * weight_1
-        tl.store(V_sums + k * 4 + 0, tl.load(V_sums + k * 4 + 0) + tl.sum(tl.where(ok, u_3 * x_1, 0.0), axis=0))
+        dV_bar11_u0 = weight_1 * y_1
+        dV_bar11_u2 = dV_dy_bar9 * weight_1
+        dV_bar11_uf0 = tanh(bias + dV_bar11_u0 + weight_0 * x_1)
+        dV_bar11_u1 = gain * (1.0 - dV_bar11_uf0 * dV_bar11_uf0)
+        dV_bar11_u3 = dV_bar11_u1 * dV_bar11_u2
+        dV_bar11 += dV_bar11_u1 * weight_0 * weight_1
+        dV_bar12 += dV_bar11_u1 * weight_1 * weight_1
+        tl.store(V_sums + k * 4 + 0, tl.load(V_sums + k * 4 + 0) + tl.sum(tl.where(ok, dV_bar11_u3 * x_1, 0.0), axis=0))
         tl.store(
             V_sums + k * 4 + 1,
-            tl.load(V_sums + k * 4 + 1) + tl.sum(tl.where(ok, dV_dy_bar9 * (gain * u_f0 + u_0 * u_1), 0.0), axis=0),
+            tl.load(V_sums + k * 4 + 1)
+            + tl.sum(tl.where(ok, dV_dy_bar9 * (dV_bar11_u0 * dV_bar11_u1 + dV_bar11_uf0 * gain), 0.0), axis=0),
         )
-        tl.store(V_sums + k * 4 + 2, tl.load(V_sums + k * 4 + 2) + tl.sum(tl.where(ok, u_3, 0.0), axis=0))
-        tl.store(V_sums + k * 4 + 3, tl.load(V_sums + k * 4 + 3) + tl.sum(tl.where(ok, u_2 * u_f0, 0.0), axis=0))
+        tl.store(V_sums + k * 4 + 2, tl.load(V_sums + k * 4 + 2) + tl.sum(tl.where(ok, dV_bar11_u3, 0.0), axis=0))
+        tl.store(
+            V_sums + k * 4 + 3,
+            tl.load(V_sums + k * 4 + 3) + tl.sum(tl.where(ok, dV_bar11_u2 * dV_bar11_uf0, 0.0), axis=0),
+        )
     return dV_bar11, dV_bar12
 
 
@@ -1531,20 +1537,24 @@ def _step_adjoint_units_3(dV_dx_bar14, x_1, y_1, V_rows, ok, V_sums, TILE: tl.co
         weight_1 = tl.load(V_rows + k * 4 + 1).to(ACC)
         bias = tl.load(V_rows + k * 4 + 2).to(ACC)
         gain = tl.load(V_rows + k * 4 + 3).to(ACC)
-        u_0 = weight_0 * x_1
-        u_2 = dV_dx_bar14 * weight_0
-        u_f0 = tanh(bias + u_0 + weight_1 * y_1)
-        u_1 = gain * (1.0 - u_f0 * u_f0)
-        u_3 = u_1 * u_2
-        dV_bar16 += u_1 * weight_0 * weight_0
-        dV_bar17 += u_1 * weight_0 * weight_1
+        dV_bar16_u0 = weight_0 * x_1
+        dV_bar16_u2 = dV_dx_bar14 * weight_0
+        dV_bar16_uf0 = tanh(bias + dV_bar16_u0 + weight_1 * y_1)
+        dV_bar16_u1 = gain * (1.0 - dV_bar16_uf0 * dV_bar16_uf0)
+        dV_bar16_u3 = dV_bar16_u1 * dV_bar16_u2
+        dV_bar16 += dV_bar16_u1 * weight_0 * weight_0
+        dV_bar17 += dV_bar16_u1 * weight_0 * weight_1
         tl.store(
             V_sums + k * 4 + 0,
-            tl.load(V_sums + k * 4 + 0) + tl.sum(tl.where(ok, dV_dx_bar14 * (gain * u_f0 + u_0 * u_1), 0.0), axis=0),
+            tl.load(V_sums + k * 4 + 0)
+            + tl.sum(tl.where(ok, dV_dx_bar14 * (dV_bar16_u0 * dV_bar16_u1 + dV_bar16_uf0 * gain), 0.0), axis=0),
         )
-        tl.store(V_sums + k * 4 + 1, tl.load(V_sums + k * 4 + 1) + tl.sum(tl.where(ok, u_3 * y_1, 0.0), axis=0))
-        tl.store(V_sums + k * 4 + 2, tl.load(V_sums + k * 4 + 2) + tl.sum(tl.where(ok, u_3, 0.0), axis=0))
-        tl.store(V_sums + k * 4 + 3, tl.load(V_sums + k * 4 + 3) + tl.sum(tl.where(ok, u_2 * u_f0, 0.0), axis=0))
+        tl.store(V_sums + k * 4 + 1, tl.load(V_sums + k * 4 + 1) + tl.sum(tl.where(ok, dV_bar16_u3 * y_1, 0.0), axis=0))
+        tl.store(V_sums + k * 4 + 2, tl.load(V_sums + k * 4 + 2) + tl.sum(tl.where(ok, dV_bar16_u3, 0.0), axis=0))
+        tl.store(
+            V_sums + k * 4 + 3,
+            tl.load(V_sums + k * 4 + 3) + tl.sum(tl.where(ok, dV_bar16_u2 * dV_bar16_uf0, 0.0), axis=0),
+        )
     return dV_bar16, dV_bar17
 
 
@@ -1658,11 +1668,11 @@ def evolve_adjoint_kernel(
     pi_x = _load_plane(pi_x_ptr, base, ok, ACC)
     pi_y = _load_plane(pi_y_ptr, base, ok, ACC)
     # The states once more, kept as far as the variation reads them.
-    for k__ in range(K - 1):
-        _store_plane(x_kept_ptr, base + k__ * stride, x, ok)
-        _store_plane(y_kept_ptr, base + k__ * stride, y, ok)
-        _store_plane(pi_x_kept_ptr, base + k__ * stride, pi_x, ok)
-        _store_plane(pi_y_kept_ptr, base + k__ * stride, pi_y, ok)
+    for k_2 in range(K - 1):
+        _store_plane(x_kept_ptr, base + k_2 * stride, x, ok)
+        _store_plane(y_kept_ptr, base + k_2 * stride, y, ok)
+        _store_plane(pi_x_kept_ptr, base + k_2 * stride, pi_x, ok)
+        _store_plane(pi_y_kept_ptr, base + k_2 * stride, pi_y, ok)
         x, y, pi_x, pi_y = _step(x, y, pi_x, pi_y, dt, k, V_rows, TILE, ACC)
     _store_plane(x_kept_ptr, base + (K - 1) * stride, x, ok)
     _store_plane(y_kept_ptr, base + (K - 1) * stride, y, ok)

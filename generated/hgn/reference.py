@@ -103,19 +103,13 @@ def step(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, dt: Tensor, k: Tensor
     V_gain = V[:, :, 3]
     x_1_u = x_1.unsqueeze(-1)
     y_1_u = y_1.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
-    dV = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
+    dV = (V_gain * V_weight_0 * dV_uf0).sum(-1)
     dV_dx_v = dV + x_1 * k
     pi_x_next = pi_x - dV_dx_v * dt
     x_next = x_1 + 0.5 * pi_x_next * dt
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
-    x_1_u = x_1.unsqueeze(-1)
-    y_1_u = y_1.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
-    dV_1 = (V_uf0 * V_gain * V_weight_1).sum(-1)
+    dV_1_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
+    dV_1 = (V_gain * V_weight_1 * dV_1_uf0).sum(-1)
     dV_dy_v = dV_1 + y_1 * k
     pi_y_next = pi_y - dV_dy_v * dt
     y_next = y_1 + 0.5 * pi_y_next * dt
@@ -154,73 +148,55 @@ def step_adjoint(
     V_gain = V[:, :, 3]
     x_1_u = x_1.unsqueeze(-1)
     y_1_u = y_1.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
-    dV = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
+    dV = (V_gain * V_weight_0 * dV_uf0).sum(-1)
     dV_dx_v = dV + x_1 * k
     pi_x_1_v = pi_x - dV_dx_v * dt
     dt_bar2 = sites(0.5 * pi_x_1_v * x_next_bar - dV_dx_v * pi_x_1_bar7, x).sum()
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
-    x_1_u = x_1.unsqueeze(-1)
-    y_1_u = y_1.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
-    dV_1 = (V_uf0 * V_gain * V_weight_1).sum(-1)
+    dV_1_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + V_weight_1 * y_1_u)
+    dV_1 = (V_gain * V_weight_1 * dV_1_uf0).sum(-1)
     dV_dy_v = dV_1 + y_1 * k
     pi_y_1_v = pi_y - dV_dy_v * dt
     dt_bar1 = sites(0.5 * pi_y_1_v * y_next_bar - dV_dy_v * pi_y_1_bar5, x).sum()
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
     dV_dy_bar9_u = dV_dy_bar9.unsqueeze(-1)
-    x_1_u = x_1.unsqueeze(-1)
-    y_1_u = y_1.unsqueeze(-1)
-    V_u0 = V_weight_1 * y_1_u
-    V_u2 = V_weight_1 * dV_dy_bar9_u
-    V_uf0 = torch.tanh(V_u0 + V_bias + V_weight_0 * x_1_u)
-    V_u1 = V_gain * (1.0 - V_uf0 * V_uf0)
-    V_u3 = V_u1 * V_u2
-    dV_bar11 = (V_u1 * V_weight_0 * V_weight_1).sum(-1)
-    dV_bar12 = (V_u1 * V_weight_1 * V_weight_1).sum(-1)
+    dV_bar11_u0 = V_weight_1 * y_1_u
+    dV_bar11_u2 = V_weight_1 * dV_dy_bar9_u
+    dV_bar11_uf0 = torch.tanh(V_bias + V_weight_0 * x_1_u + dV_bar11_u0)
+    dV_bar11_u1 = V_gain * (1.0 - dV_bar11_uf0 * dV_bar11_uf0)
+    dV_bar11_u3 = dV_bar11_u1 * dV_bar11_u2
+    dV_bar11 = (V_weight_0 * V_weight_1 * dV_bar11_u1).sum(-1)
+    dV_bar12 = (dV_bar11_u1 * V_weight_1 * V_weight_1).sum(-1)
     V_bar13 = torch.stack(
         [
-            (V_u3 * x_1_u).sum([0]),
-            (dV_dy_bar9_u * (V_u0 * V_u1 + V_uf0 * V_gain)).sum([0]),
-            (V_u3).sum([0]),
-            (V_u2 * V_uf0).sum([0]),
+            (dV_bar11_u3 * x_1_u).sum([0]),
+            (dV_dy_bar9_u * (V_gain * dV_bar11_uf0 + dV_bar11_u0 * dV_bar11_u1)).sum([0]),
+            (dV_bar11_u3).sum([0]),
+            (dV_bar11_u2 * dV_bar11_uf0).sum([0]),
         ],
         -1,
     )
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
     dV_dx_bar14_u = dV_dx_bar14.unsqueeze(-1)
-    x_1_u = x_1.unsqueeze(-1)
-    y_1_u = y_1.unsqueeze(-1)
-    V_u0 = V_weight_0 * x_1_u
-    V_u2 = V_weight_0 * dV_dx_bar14_u
-    V_uf0 = torch.tanh(V_u0 + V_bias + V_weight_1 * y_1_u)
-    V_u1 = V_gain * (1.0 - V_uf0 * V_uf0)
-    V_u3 = V_u1 * V_u2
-    dV_bar16 = (V_u1 * V_weight_0 * V_weight_0).sum(-1)
-    dV_bar17 = (V_u1 * V_weight_0 * V_weight_1).sum(-1)
+    dV_bar16_u0 = V_weight_0 * x_1_u
+    dV_bar16_u2 = V_weight_0 * dV_dx_bar14_u
+    dV_bar16_uf0 = torch.tanh(V_bias + V_weight_1 * y_1_u + dV_bar16_u0)
+    dV_bar16_u1 = V_gain * (1.0 - dV_bar16_uf0 * dV_bar16_uf0)
+    dV_bar16_u3 = dV_bar16_u1 * dV_bar16_u2
+    dV_bar16 = (dV_bar16_u1 * V_weight_0 * V_weight_0).sum(-1)
+    dV_bar17 = (V_weight_0 * V_weight_1 * dV_bar16_u1).sum(-1)
     V_bar18 = torch.stack(
         [
-            (dV_dx_bar14_u * (V_u0 * V_u1 + V_uf0 * V_gain)).sum([0]),
-            (V_u3 * y_1_u).sum([0]),
-            (V_u3).sum([0]),
-            (V_u2 * V_uf0).sum([0]),
+            (dV_dx_bar14_u * (V_gain * dV_bar16_uf0 + dV_bar16_u0 * dV_bar16_u1)).sum([0]),
+            (dV_bar16_u3 * y_1_u).sum([0]),
+            (dV_bar16_u3).sum([0]),
+            (dV_bar16_u2 * dV_bar16_uf0).sum([0]),
         ],
         -1,
     )
-    v_0 = 0.5 * dt
+    v_1 = 0.5 * dt
     y_bar = dV_bar12 * dV_dy_bar9 + dV_bar17 * dV_dx_bar14 + dV_dy_bar9 * k + y_next_bar
     x_bar = dV_bar11 * dV_dy_bar9 + dV_bar16 * dV_dx_bar14 + dV_dx_bar14 * k + x_next_bar
-    dT_dpi_x_bar24_v = v_0 * x_bar
-    dT_dpi_y_bar23_v = v_0 * y_bar
+    dT_dpi_x_bar24_v = v_1 * x_bar
+    dT_dpi_y_bar23_v = v_1 * y_bar
     pi_x_bar = pi_x_1_bar7 + dT_dpi_x_bar24_v
     pi_y_bar = pi_y_1_bar5 + dT_dpi_y_bar23_v
     dt_bar20 = sites(0.5 * x_bar * dT_dpi_x + 0.5 * y_bar * dT_dpi_y, x).sum()
@@ -238,8 +214,8 @@ def readout(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, k: Tensor, V: Tens
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    V_1 = (V_uf0 * V_gain).sum(-1)
+    V_1_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    V_1 = (V_1_uf0 * V_gain).sum(-1)
     v_0 = pi_x * pi_x + pi_y * pi_y + (x * x + y * y) * k
     T00_density = V_1 + V_offset + 0.5 * v_0
     return (T00_density,)
@@ -260,15 +236,21 @@ def readout_adjoint(
     T00_density_bar_u = T00_density_bar.unsqueeze(-1)
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_u0 = V_bias + V_weight_0 * x_u + V_weight_1 * y_u
-    V_uf0 = torch.tanh(V_u0)
-    V_u1 = V_uf0 * V_gain
-    V_u2 = T00_density_bar_u * V_u1
-    V_uf1 = logcosh(V_u0)
-    dV_bar3 = (V_u1 * V_weight_0).sum(-1)
-    dV_bar4 = (V_u1 * V_weight_1).sum(-1)
+    dV_bar3_u0 = V_bias + V_weight_0 * x_u + V_weight_1 * y_u
+    dV_bar3_uf0 = torch.tanh(dV_bar3_u0)
+    dV_bar3_u1 = V_gain * dV_bar3_uf0
+    dV_bar3_u2 = T00_density_bar_u * dV_bar3_u1
+    dV_bar3_uf1 = logcosh(dV_bar3_u0)
+    dV_bar3 = (V_weight_0 * dV_bar3_u1).sum(-1)
+    dV_bar4 = (V_weight_1 * dV_bar3_u1).sum(-1)
     V_bar5 = torch.stack(
-        [(V_u2 * x_u).sum([0]), (V_u2 * y_u).sum([0]), (V_u2).sum([0]), (T00_density_bar_u * V_uf1).sum([0])], -1
+        [
+            (dV_bar3_u2 * x_u).sum([0]),
+            (dV_bar3_u2 * y_u).sum([0]),
+            (dV_bar3_u2).sum([0]),
+            (T00_density_bar_u * dV_bar3_uf1).sum([0]),
+        ],
+        -1,
     )
     x_bar = (dV_bar3 + x * k) * T00_density_bar
     y_bar = (dV_bar4 + y * k) * T00_density_bar
@@ -289,8 +271,8 @@ def energy(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, k: Tensor, V: Tenso
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    V_1 = (V_uf0 * V_gain).sum(-1)
+    V_1_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    V_1 = (V_1_uf0 * V_gain).sum(-1)
     v_0 = pi_x * pi_x + pi_y * pi_y + (x * x + y * y) * k
     energy_density = V_1 + V_offset + 0.5 * v_0
     return (energy_density,)
@@ -304,8 +286,8 @@ def stress_energy(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, k: Tensor, V
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    V_1 = (V_uf0 * V_gain).sum(-1)
+    V_1_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    V_1 = (V_1_uf0 * V_gain).sum(-1)
     v_0 = pi_x * pi_x + pi_y * pi_y + (x * x + y * y) * k
     T00_density = V_1 + V_offset + 0.5 * v_0
     return (T00_density,)
@@ -325,20 +307,14 @@ def rates(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, k: Tensor, V: Tensor
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV = (V_gain * V_weight_0 * dV_uf0).sum(-1)
     dH_dx_v = dV + x * k
     pi_x_rate = -dH_dx_v
     x_rate = pi_x
     y_rate = pi_y
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
-    x_u = x.unsqueeze(-1)
-    y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV_1 = (V_uf0 * V_gain * V_weight_1).sum(-1)
+    dV_1_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV_1 = (V_gain * V_weight_1 * dV_1_uf0).sum(-1)
     dH_dy_v = dV_1 + y * k
     pi_y_rate = -dH_dy_v
     return (x_rate, y_rate, pi_x_rate, pi_y_rate)
@@ -352,26 +328,20 @@ def power(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, k: Tensor, V: Tensor
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV_1 = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_1_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV_1 = (V_gain * V_weight_0 * dV_1_uf0).sum(-1)
     dH_dx_9 = dV_1 + x * k
     x_left_bar_5 = pi_x
     y_left_bar_6 = pi_y
     pi_x_left_bar_7 = -dH_dx_9
     dH_dpi_x_11 = pi_x
     dH_dpi_y_12 = pi_y
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
-    x_u = x.unsqueeze(-1)
-    y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV_2 = (V_uf0 * V_gain * V_weight_1).sum(-1)
-    v_0 = dV_2 + y * k
-    pi_y_left_bar_8_v = -v_0
+    dV_2_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV_2 = (V_gain * V_weight_1 * dV_2_uf0).sum(-1)
+    v_1 = dV_2 + y * k
+    pi_y_left_bar_8_v = -v_1
     power_density = (
-        dH_dpi_x_11 * pi_x_left_bar_7 + pi_y_left_bar_8_v * dH_dpi_y_12 + dH_dx_9 * x_left_bar_5 + v_0 * y_left_bar_6
+        dH_dpi_x_11 * pi_x_left_bar_7 + pi_y_left_bar_8_v * dH_dpi_y_12 + dH_dx_9 * x_left_bar_5 + v_1 * y_left_bar_6
     )
     return (power_density,)
 

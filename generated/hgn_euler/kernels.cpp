@@ -238,9 +238,9 @@ inline double logcosh(double x) {
 }
 inline R logcosh_(R x) { return R(own::logcosh(x)); }
 template <class X> inline V logcosh_(X x) {
-    V x__ = broadcast(x);
-    for (long l = 0; l < LANES; ++l) x__[l] = logcosh_(R(x__[l]));
-    return x__;
+    V x_2 = broadcast(x);
+    for (long l = 0; l < LANES; ++l) x_2[l] = logcosh_(R(x_2[l]));
+    return x_2;
 }
 
 // The sizes of a lattice and where its rows begin, in a tensor (dense) and in a padded plane.
@@ -508,17 +508,17 @@ static NOINLINE void readout_0(
             for (long c = 0; c < G; ++c) {
                 const V x_x = load_dense(last, x_row + c * at.dense + j);
                 const V y_x = load_dense(last, y_row + c * at.dense + j);
-                V V__1{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = logcosh_(bias + weight_0 * x_x + weight_1 * y_x);
-                    V__1 += gain * u_f0;
+                V V_1_2{};
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto V_1_uf0 = logcosh_(bias + weight_0 * x_x + weight_1 * y_x);
+                    V_1_2 += V_1_uf0 * gain;
                 }
-                V_1_at[c] = V__1;
+                V_1_at[c] = V_1_2;
             }
             for (long c = 0; c < G; ++c) {
                 const V pi_x = load_dense(last, pi_x_row + c * at.dense + j);
@@ -594,23 +594,23 @@ static NOINLINE void readout_adjoint_0(
                 const V y_x = load_dense(last, y_row + c * at.dense + j);
                 V dV_bar3{};
                 V dV_bar4{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_0 = bias + weight_0 * x_x + weight_1 * y_x;
-                    const auto u_f0 = tanh_(u_0);
-                    const auto u_1 = gain * u_f0;
-                    const auto u_2 = T00_density_bar_x * u_1;
-                    const auto u_f1 = logcosh_(u_0);
-                    dV_bar3 += u_1 * weight_0;
-                    dV_bar4 += u_1 * weight_1;
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 0, masked(last, u_2 * x_x));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 1, masked(last, u_2 * y_x));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 2, masked(last, u_2));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 3, masked(last, T00_density_bar_x * u_f1));
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_bar3_u0 = bias + weight_0 * x_x + weight_1 * y_x;
+                    const auto dV_bar3_uf0 = tanh_(dV_bar3_u0);
+                    const auto dV_bar3_u1 = dV_bar3_uf0 * gain;
+                    const auto dV_bar3_u2 = T00_density_bar_x * dV_bar3_u1;
+                    const auto dV_bar3_uf1 = logcosh_(dV_bar3_u0);
+                    dV_bar3 += dV_bar3_u1 * weight_0;
+                    dV_bar4 += dV_bar3_u1 * weight_1;
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 0, masked(last, dV_bar3_u2 * x_x));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 1, masked(last, dV_bar3_u2 * y_x));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 2, masked(last, dV_bar3_u2));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 3, masked(last, T00_density_bar_x * dV_bar3_uf1));
                 }
                 dV_bar3_at[c] = dV_bar3;
                 dV_bar4_at[c] = dV_bar4;
@@ -777,14 +777,14 @@ static NOINLINE void inner_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
-                    dV += gain * u_f0 * weight_0;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
+                    dV += dV_uf0 * gain * weight_0;
                 }
                 dV_at[c] = dV;
             }
@@ -806,14 +806,14 @@ static NOINLINE void inner_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_1{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
-                    dV_1 += gain * u_f0 * weight_1;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_1_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
+                    dV_1 += dV_1_uf0 * gain * weight_1;
                 }
                 dV_1_at[c] = dV_1;
             }
@@ -881,14 +881,14 @@ static NOINLINE void tail_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
-                    dV += gain * u_f0 * weight_0;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
+                    dV += dV_uf0 * gain * weight_0;
                 }
                 dV_at[c] = dV;
             }
@@ -910,14 +910,14 @@ static NOINLINE void tail_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_1{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
-                    dV_1 += gain * u_f0 * weight_1;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_1_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
+                    dV_1 += dV_1_uf0 * gain * weight_1;
                 }
                 dV_1_at[c] = dV_1;
             }
@@ -1065,14 +1065,14 @@ static NOINLINE void inner_adjoint_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
-                    dV += gain * u_f0 * weight_0;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
+                    dV += dV_uf0 * gain * weight_0;
                 }
                 dV_at[c] = dV;
             }
@@ -1106,14 +1106,14 @@ static NOINLINE void inner_adjoint_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_1{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
-                    dV_1 += gain * u_f0 * weight_1;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_1_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
+                    dV_1 += dV_1_uf0 * gain * weight_1;
                 }
                 dV_1_at[c] = dV_1;
             }
@@ -1130,24 +1130,25 @@ static NOINLINE void inner_adjoint_0(
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_of_spec_bar11{};
                 V dV_of_spec_bar12{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_0 = weight_1 * y_x;
-                    const auto u_2 = dH_dy_bar9_x * weight_1;
-                    const auto u_f0 = tanh_(bias + u_0 + weight_0 * x_x);
-                    const auto u_1 = gain * (R(1.0) - u_f0 * u_f0);
-                    const auto u_3 = u_1 * u_2;
-                    dV_of_spec_bar11 += u_1 * weight_0 * weight_1;
-                    dV_of_spec_bar12 += u_1 * weight_1 * weight_1;
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 0, masked(last, u_3 * x_x));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 1, masked(last, dH_dy_bar9_x * (gain * u_f0 + u_0 *
-                        u_1)));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 2, masked(last, u_3));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 3, masked(last, u_2 * u_f0));
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_of_spec_bar11_u0 = weight_1 * y_x;
+                    const auto dV_of_spec_bar11_u2 = dH_dy_bar9_x * weight_1;
+                    const auto dV_of_spec_bar11_uf0 = tanh_(bias + dV_of_spec_bar11_u0 + weight_0 * x_x);
+                    const auto dV_of_spec_bar11_u1 = gain * (R(1.0) - dV_of_spec_bar11_uf0 * dV_of_spec_bar11_uf0);
+                    const auto dV_of_spec_bar11_u3 = dV_of_spec_bar11_u1 * dV_of_spec_bar11_u2;
+                    dV_of_spec_bar11 += dV_of_spec_bar11_u1 * weight_0 * weight_1;
+                    dV_of_spec_bar12 += dV_of_spec_bar11_u1 * weight_1 * weight_1;
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 0, masked(last, dV_of_spec_bar11_u3 * x_x));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 1, masked(last, dH_dy_bar9_x * (dV_of_spec_bar11_u0 *
+                        dV_of_spec_bar11_u1 + dV_of_spec_bar11_uf0 * gain)));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 2, masked(last, dV_of_spec_bar11_u3));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 3, masked(last, dV_of_spec_bar11_u2 *
+                        dV_of_spec_bar11_uf0));
                 }
                 dV_of_spec_bar11_at[c] = dV_of_spec_bar11;
                 dV_of_spec_bar12_at[c] = dV_of_spec_bar12;
@@ -1158,24 +1159,25 @@ static NOINLINE void inner_adjoint_0(
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_of_spec_bar16{};
                 V dV_of_spec_bar17{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_0 = weight_0 * x_x;
-                    const auto u_2 = dH_dx_bar14_x * weight_0;
-                    const auto u_f0 = tanh_(bias + u_0 + weight_1 * y_x);
-                    const auto u_1 = gain * (R(1.0) - u_f0 * u_f0);
-                    const auto u_3 = u_1 * u_2;
-                    dV_of_spec_bar16 += u_1 * weight_0 * weight_0;
-                    dV_of_spec_bar17 += u_1 * weight_0 * weight_1;
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 0, masked(last, dH_dx_bar14_x * (gain * u_f0 + u_0 *
-                        u_1)));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 1, masked(last, u_3 * y_x));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 2, masked(last, u_3));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 3, masked(last, u_2 * u_f0));
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_of_spec_bar16_u0 = weight_0 * x_x;
+                    const auto dV_of_spec_bar16_u2 = dH_dx_bar14_x * weight_0;
+                    const auto dV_of_spec_bar16_uf0 = tanh_(bias + dV_of_spec_bar16_u0 + weight_1 * y_x);
+                    const auto dV_of_spec_bar16_u1 = gain * (R(1.0) - dV_of_spec_bar16_uf0 * dV_of_spec_bar16_uf0);
+                    const auto dV_of_spec_bar16_u3 = dV_of_spec_bar16_u1 * dV_of_spec_bar16_u2;
+                    dV_of_spec_bar16 += dV_of_spec_bar16_u1 * weight_0 * weight_0;
+                    dV_of_spec_bar17 += dV_of_spec_bar16_u1 * weight_0 * weight_1;
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 0, masked(last, dH_dx_bar14_x * (dV_of_spec_bar16_u0 *
+                        dV_of_spec_bar16_u1 + dV_of_spec_bar16_uf0 * gain)));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 1, masked(last, dV_of_spec_bar16_u3 * y_x));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 2, masked(last, dV_of_spec_bar16_u3));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 3, masked(last, dV_of_spec_bar16_u2 *
+                        dV_of_spec_bar16_uf0));
                 }
                 dV_of_spec_bar16_at[c] = dV_of_spec_bar16;
                 dV_of_spec_bar17_at[c] = dV_of_spec_bar17;
@@ -1270,14 +1272,14 @@ static NOINLINE void tail_adjoint_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
-                    dV += gain * u_f0 * weight_0;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
+                    dV += dV_uf0 * gain * weight_0;
                 }
                 dV_at[c] = dV;
             }
@@ -1311,14 +1313,14 @@ static NOINLINE void tail_adjoint_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_1{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_f0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
-                    dV_1 += gain * u_f0 * weight_1;
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_1_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
+                    dV_1 += dV_1_uf0 * gain * weight_1;
                 }
                 dV_1_at[c] = dV_1;
             }
@@ -1335,24 +1337,25 @@ static NOINLINE void tail_adjoint_0(
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_of_spec_bar11{};
                 V dV_of_spec_bar12{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_0 = weight_1 * y_x;
-                    const auto u_2 = dH_dy_bar9_x * weight_1;
-                    const auto u_f0 = tanh_(bias + u_0 + weight_0 * x_x);
-                    const auto u_1 = gain * (R(1.0) - u_f0 * u_f0);
-                    const auto u_3 = u_1 * u_2;
-                    dV_of_spec_bar11 += u_1 * weight_0 * weight_1;
-                    dV_of_spec_bar12 += u_1 * weight_1 * weight_1;
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 0, masked(last, u_3 * x_x));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 1, masked(last, dH_dy_bar9_x * (gain * u_f0 + u_0 *
-                        u_1)));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 2, masked(last, u_3));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 3, masked(last, u_2 * u_f0));
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_of_spec_bar11_u0 = weight_1 * y_x;
+                    const auto dV_of_spec_bar11_u2 = dH_dy_bar9_x * weight_1;
+                    const auto dV_of_spec_bar11_uf0 = tanh_(bias + dV_of_spec_bar11_u0 + weight_0 * x_x);
+                    const auto dV_of_spec_bar11_u1 = gain * (R(1.0) - dV_of_spec_bar11_uf0 * dV_of_spec_bar11_uf0);
+                    const auto dV_of_spec_bar11_u3 = dV_of_spec_bar11_u1 * dV_of_spec_bar11_u2;
+                    dV_of_spec_bar11 += dV_of_spec_bar11_u1 * weight_0 * weight_1;
+                    dV_of_spec_bar12 += dV_of_spec_bar11_u1 * weight_1 * weight_1;
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 0, masked(last, dV_of_spec_bar11_u3 * x_x));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 1, masked(last, dH_dy_bar9_x * (dV_of_spec_bar11_u0 *
+                        dV_of_spec_bar11_u1 + dV_of_spec_bar11_uf0 * gain)));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 2, masked(last, dV_of_spec_bar11_u3));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 3, masked(last, dV_of_spec_bar11_u2 *
+                        dV_of_spec_bar11_uf0));
                 }
                 dV_of_spec_bar11_at[c] = dV_of_spec_bar11;
                 dV_of_spec_bar12_at[c] = dV_of_spec_bar12;
@@ -1363,24 +1366,25 @@ static NOINLINE void tail_adjoint_0(
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_of_spec_bar16{};
                 V dV_of_spec_bar17{};
-                const R* unit__ = V_of_spec + c * 256;
-                for (long k__ = 0; k__ < 64; ++k__, unit__ += 4) {
-                    const R weight_0 = unit__[0];
-                    const R weight_1 = unit__[1];
-                    const R bias = unit__[2];
-                    const R gain = unit__[3];
-                    const auto u_0 = weight_0 * x_x;
-                    const auto u_2 = dH_dx_bar14_x * weight_0;
-                    const auto u_f0 = tanh_(bias + u_0 + weight_1 * y_x);
-                    const auto u_1 = gain * (R(1.0) - u_f0 * u_f0);
-                    const auto u_3 = u_1 * u_2;
-                    dV_of_spec_bar16 += u_1 * weight_0 * weight_0;
-                    dV_of_spec_bar17 += u_1 * weight_0 * weight_1;
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 0, masked(last, dH_dx_bar14_x * (gain * u_f0 + u_0 *
-                        u_1)));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 1, masked(last, u_3 * y_x));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 2, masked(last, u_3));
-                    V_of_spec_units.add((c * 64 + k__) * 4 + 3, masked(last, u_2 * u_f0));
+                const R* unit_2 = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
+                    const R weight_0 = unit_2[0];
+                    const R weight_1 = unit_2[1];
+                    const R bias = unit_2[2];
+                    const R gain = unit_2[3];
+                    const auto dV_of_spec_bar16_u0 = weight_0 * x_x;
+                    const auto dV_of_spec_bar16_u2 = dH_dx_bar14_x * weight_0;
+                    const auto dV_of_spec_bar16_uf0 = tanh_(bias + dV_of_spec_bar16_u0 + weight_1 * y_x);
+                    const auto dV_of_spec_bar16_u1 = gain * (R(1.0) - dV_of_spec_bar16_uf0 * dV_of_spec_bar16_uf0);
+                    const auto dV_of_spec_bar16_u3 = dV_of_spec_bar16_u1 * dV_of_spec_bar16_u2;
+                    dV_of_spec_bar16 += dV_of_spec_bar16_u1 * weight_0 * weight_0;
+                    dV_of_spec_bar17 += dV_of_spec_bar16_u1 * weight_0 * weight_1;
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 0, masked(last, dH_dx_bar14_x * (dV_of_spec_bar16_u0 *
+                        dV_of_spec_bar16_u1 + dV_of_spec_bar16_uf0 * gain)));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 1, masked(last, dV_of_spec_bar16_u3 * y_x));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 2, masked(last, dV_of_spec_bar16_u3));
+                    V_of_spec_units.add((c * 64 + k_2) * 4 + 3, masked(last, dV_of_spec_bar16_u2 *
+                        dV_of_spec_bar16_uf0));
                 }
                 dV_of_spec_bar16_at[c] = dV_of_spec_bar16;
                 dV_of_spec_bar17_at[c] = dV_of_spec_bar17;

@@ -99,21 +99,15 @@ def step(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, dt: Tensor, k: Tensor
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV = (V_gain * V_weight_0 * dV_uf0).sum(-1)
     dH_dx_v = dV + x * k
     pi_x_1_v = -dH_dx_v
     x_next = dt * pi_x + x
     y_next = dt * pi_y + y
     pi_x_next = pi_x + pi_x_1_v * dt
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
-    x_u = x.unsqueeze(-1)
-    y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV_1 = (V_uf0 * V_gain * V_weight_1).sum(-1)
+    dV_1_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV_1 = (V_gain * V_weight_1 * dV_1_uf0).sum(-1)
     dH_dy_v = dV_1 + y * k
     pi_y_1_v = -dH_dy_v
     pi_y_next = pi_y + pi_y_1_v * dt
@@ -140,8 +134,8 @@ def step_adjoint(
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV = (V_gain * V_weight_0 * dV_uf0).sum(-1)
     dH_dx_v = dV + x * k
     pi_x_1_v = -dH_dx_v
     pi_y_1_bar5_v = dt * pi_y_next_bar
@@ -154,60 +148,42 @@ def step_adjoint(
     pi_y_bar = pi_y_next_bar + y_1_bar7_v
     dt_bar2 = sites(pi_x * x_next_bar + pi_x_1_v * pi_x_next_bar + pi_y * y_next_bar, x).sum()
     k_bar10 = sites(dH_dx_bar14 * x + dH_dy_bar9 * y, x).sum()
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
-    x_u = x.unsqueeze(-1)
-    y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV_1 = (V_uf0 * V_gain * V_weight_1).sum(-1)
+    dV_1_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV_1 = (V_gain * V_weight_1 * dV_1_uf0).sum(-1)
     dH_dy_v = dV_1 + y * k
     pi_y_1_v = -dH_dy_v
     dt_bar1 = sites(pi_y_1_v * pi_y_next_bar, x).sum()
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
     dH_dy_bar9_u = dH_dy_bar9.unsqueeze(-1)
-    x_u = x.unsqueeze(-1)
-    y_u = y.unsqueeze(-1)
-    V_u0 = V_weight_1 * y_u
-    V_u2 = V_weight_1 * dH_dy_bar9_u
-    V_uf0 = torch.tanh(V_u0 + V_bias + V_weight_0 * x_u)
-    V_u1 = V_gain * (1.0 - V_uf0 * V_uf0)
-    V_u3 = V_u1 * V_u2
-    dV_bar11 = (V_u1 * V_weight_0 * V_weight_1).sum(-1)
-    dV_bar12 = (V_u1 * V_weight_1 * V_weight_1).sum(-1)
+    dV_bar11_u0 = V_weight_1 * y_u
+    dV_bar11_u2 = V_weight_1 * dH_dy_bar9_u
+    dV_bar11_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + dV_bar11_u0)
+    dV_bar11_u1 = V_gain * (1.0 - dV_bar11_uf0 * dV_bar11_uf0)
+    dV_bar11_u3 = dV_bar11_u1 * dV_bar11_u2
+    dV_bar11 = (V_weight_0 * V_weight_1 * dV_bar11_u1).sum(-1)
+    dV_bar12 = (dV_bar11_u1 * V_weight_1 * V_weight_1).sum(-1)
     V_bar13 = torch.stack(
         [
-            (V_u3 * x_u).sum([0]),
-            (dH_dy_bar9_u * (V_u0 * V_u1 + V_uf0 * V_gain)).sum([0]),
-            (V_u3).sum([0]),
-            (V_u2 * V_uf0).sum([0]),
+            (dV_bar11_u3 * x_u).sum([0]),
+            (dH_dy_bar9_u * (V_gain * dV_bar11_uf0 + dV_bar11_u0 * dV_bar11_u1)).sum([0]),
+            (dV_bar11_u3).sum([0]),
+            (dV_bar11_u2 * dV_bar11_uf0).sum([0]),
         ],
         -1,
     )
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
     dH_dx_bar14_u = dH_dx_bar14.unsqueeze(-1)
-    x_u = x.unsqueeze(-1)
-    y_u = y.unsqueeze(-1)
-    V_u0 = V_weight_0 * x_u
-    V_u2 = V_weight_0 * dH_dx_bar14_u
-    V_uf0 = torch.tanh(V_u0 + V_bias + V_weight_1 * y_u)
-    V_u1 = V_gain * (1.0 - V_uf0 * V_uf0)
-    V_u3 = V_u1 * V_u2
-    dV_bar16 = (V_u1 * V_weight_0 * V_weight_0).sum(-1)
-    dV_bar17 = (V_u1 * V_weight_0 * V_weight_1).sum(-1)
+    dV_bar16_u0 = V_weight_0 * x_u
+    dV_bar16_u2 = V_weight_0 * dH_dx_bar14_u
+    dV_bar16_uf0 = torch.tanh(V_bias + V_weight_1 * y_u + dV_bar16_u0)
+    dV_bar16_u1 = V_gain * (1.0 - dV_bar16_uf0 * dV_bar16_uf0)
+    dV_bar16_u3 = dV_bar16_u1 * dV_bar16_u2
+    dV_bar16 = (dV_bar16_u1 * V_weight_0 * V_weight_0).sum(-1)
+    dV_bar17 = (V_weight_0 * V_weight_1 * dV_bar16_u1).sum(-1)
     V_bar18 = torch.stack(
         [
-            (dH_dx_bar14_u * (V_u0 * V_u1 + V_uf0 * V_gain)).sum([0]),
-            (V_u3 * y_u).sum([0]),
-            (V_u3).sum([0]),
-            (V_u2 * V_uf0).sum([0]),
+            (dH_dx_bar14_u * (V_gain * dV_bar16_uf0 + dV_bar16_u0 * dV_bar16_u1)).sum([0]),
+            (dV_bar16_u3 * y_u).sum([0]),
+            (dV_bar16_u3).sum([0]),
+            (dV_bar16_u2 * dV_bar16_uf0).sum([0]),
         ],
         -1,
     )
@@ -227,8 +203,8 @@ def readout(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, k: Tensor, V: Tens
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    V_1 = (V_uf0 * V_gain).sum(-1)
+    V_1_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    V_1 = (V_1_uf0 * V_gain).sum(-1)
     v_0 = pi_x * pi_x + pi_y * pi_y + (x * x + y * y) * k
     T00_density = V_1 + V_offset + 0.5 * v_0
     return (T00_density,)
@@ -249,15 +225,21 @@ def readout_adjoint(
     T00_density_bar_u = T00_density_bar.unsqueeze(-1)
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_u0 = V_bias + V_weight_0 * x_u + V_weight_1 * y_u
-    V_uf0 = torch.tanh(V_u0)
-    V_u1 = V_uf0 * V_gain
-    V_u2 = T00_density_bar_u * V_u1
-    V_uf1 = logcosh(V_u0)
-    dV_bar3 = (V_u1 * V_weight_0).sum(-1)
-    dV_bar4 = (V_u1 * V_weight_1).sum(-1)
+    dV_bar3_u0 = V_bias + V_weight_0 * x_u + V_weight_1 * y_u
+    dV_bar3_uf0 = torch.tanh(dV_bar3_u0)
+    dV_bar3_u1 = V_gain * dV_bar3_uf0
+    dV_bar3_u2 = T00_density_bar_u * dV_bar3_u1
+    dV_bar3_uf1 = logcosh(dV_bar3_u0)
+    dV_bar3 = (V_weight_0 * dV_bar3_u1).sum(-1)
+    dV_bar4 = (V_weight_1 * dV_bar3_u1).sum(-1)
     V_bar5 = torch.stack(
-        [(V_u2 * x_u).sum([0]), (V_u2 * y_u).sum([0]), (V_u2).sum([0]), (T00_density_bar_u * V_uf1).sum([0])], -1
+        [
+            (dV_bar3_u2 * x_u).sum([0]),
+            (dV_bar3_u2 * y_u).sum([0]),
+            (dV_bar3_u2).sum([0]),
+            (T00_density_bar_u * dV_bar3_uf1).sum([0]),
+        ],
+        -1,
     )
     x_bar = (dV_bar3 + x * k) * T00_density_bar
     y_bar = (dV_bar4 + y * k) * T00_density_bar
@@ -278,8 +260,8 @@ def energy(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, k: Tensor, V: Tenso
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    V_1 = (V_uf0 * V_gain).sum(-1)
+    V_1_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    V_1 = (V_1_uf0 * V_gain).sum(-1)
     v_0 = pi_x * pi_x + pi_y * pi_y + (x * x + y * y) * k
     energy_density = V_1 + V_offset + 0.5 * v_0
     return (energy_density,)
@@ -293,8 +275,8 @@ def stress_energy(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, k: Tensor, V
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    V_1 = (V_uf0 * V_gain).sum(-1)
+    V_1_uf0 = logcosh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    V_1 = (V_1_uf0 * V_gain).sum(-1)
     v_0 = pi_x * pi_x + pi_y * pi_y + (x * x + y * y) * k
     T00_density = V_1 + V_offset + 0.5 * v_0
     return (T00_density,)
@@ -314,20 +296,14 @@ def rates(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, k: Tensor, V: Tensor
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV = (V_gain * V_weight_0 * dV_uf0).sum(-1)
     dH_dx_v = dV + x * k
     pi_x_rate = -dH_dx_v
     x_rate = pi_x
     y_rate = pi_y
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
-    x_u = x.unsqueeze(-1)
-    y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV_1 = (V_uf0 * V_gain * V_weight_1).sum(-1)
+    dV_1_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV_1 = (V_gain * V_weight_1 * dV_1_uf0).sum(-1)
     dH_dy_v = dV_1 + y * k
     pi_y_rate = -dH_dy_v
     return (x_rate, y_rate, pi_x_rate, pi_y_rate)
@@ -341,26 +317,20 @@ def power(x: Tensor, y: Tensor, pi_x: Tensor, pi_y: Tensor, k: Tensor, V: Tensor
     V_gain = V[:, :, 3]
     x_u = x.unsqueeze(-1)
     y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV_1 = (V_uf0 * V_gain * V_weight_0).sum(-1)
+    dV_1_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV_1 = (V_gain * V_weight_0 * dV_1_uf0).sum(-1)
     dH_dx_9 = dV_1 + x * k
     x_left_bar_5 = pi_x
     y_left_bar_6 = pi_y
     pi_x_left_bar_7 = -dH_dx_9
     dH_dpi_x_11 = pi_x
     dH_dpi_y_12 = pi_y
-    V_weight_0 = V[:, :, 0]
-    V_weight_1 = V[:, :, 1]
-    V_bias = V[:, :, 2]
-    V_gain = V[:, :, 3]
-    x_u = x.unsqueeze(-1)
-    y_u = y.unsqueeze(-1)
-    V_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
-    dV_2 = (V_uf0 * V_gain * V_weight_1).sum(-1)
-    v_0 = dV_2 + y * k
-    pi_y_left_bar_8_v = -v_0
+    dV_2_uf0 = torch.tanh(V_bias + V_weight_0 * x_u + V_weight_1 * y_u)
+    dV_2 = (V_gain * V_weight_1 * dV_2_uf0).sum(-1)
+    v_1 = dV_2 + y * k
+    pi_y_left_bar_8_v = -v_1
     power_density = (
-        dH_dpi_x_11 * pi_x_left_bar_7 + pi_y_left_bar_8_v * dH_dpi_y_12 + dH_dx_9 * x_left_bar_5 + v_0 * y_left_bar_6
+        dH_dpi_x_11 * pi_x_left_bar_7 + pi_y_left_bar_8_v * dH_dpi_y_12 + dH_dx_9 * x_left_bar_5 + v_1 * y_left_bar_6
     )
     return (power_density,)
 

@@ -113,18 +113,18 @@ inline V quotient(V x, V y) { return x / y; }
 inline V largest(V x, V y) { return x > y ? x : y; }
 inline V smallest(V x, V y) { return x > y ? y : x; }
 }
-template <class X, class Y> inline V harmonicmean_(X x__, Y y__) {
-    const V a = broadcast(x__);
-    const V b = broadcast(y__);
+template <class X, class Y> inline V harmonicmean_(X x_2, Y y_2) {
+    const V a = broadcast(x_2);
+    const V b = broadcast(y_2);
     const auto none = (a == R(0.0)) & (b == R(0.0));
     const auto r = along::quotient(along::smallest(a, b), along::where(none, along::like(a, R(1.0)), along::largest(a,
         b)));
     return along::where(none, R(0.5) * a + R(0.5) * b, along::smallest(a, b) * (R(2.0) / (R(1.0) + r)));
 }
 inline R harmonicmean_(R x, R y) { return harmonicmean_(broadcast(x), broadcast(y))[0]; }
-template <class X, class Y> inline V sharesquare0_(X x__, Y y__) {
-    const V a = broadcast(x__);
-    const V b = broadcast(y__);
+template <class X, class Y> inline V sharesquare0_(X x_2, Y y_2) {
+    const V a = broadcast(x_2);
+    const V b = broadcast(y_2);
     const auto none = (a == R(0.0)) & (b == R(0.0));
     const auto large = along::where(none, along::like(a, R(1.0)), along::largest(a, b));
     const auto r = along::where(none, along::like(a, R(1.0)), along::quotient(along::smallest(a, b), large));
@@ -708,12 +708,12 @@ struct Sums {
     double curvature[G];
 };
 
-// ``weights``: screening__, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0.
+// ``weights``: screening_2, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0.
 static NOINLINE void weights_0(
     const Lattice& at,
     const R* __restrict kappa,
     const R* __restrict m2,
-    R* __restrict screening__,
+    R* __restrict screening_2,
     R* __restrict weight_to_m1_0,
     R* __restrict weight_to_0_m1,
     R* __restrict weight_to_0_p1,
@@ -723,7 +723,7 @@ static NOINLINE void weights_0(
         for (long row = at.begin; row < at.end; ++row) {
             const R* const kappa_row = kappa + c * at.padded + at.padded_row(row);
             const R* const m2_row = m2 + c * at.dense + at.dense_row(row);
-            R* const screening_row = screening__ + c * at.padded + at.padded_row(row);
+            R* const screening_row = screening_2 + c * at.padded + at.padded_row(row);
             R* const weight_to_m1_0_row = weight_to_m1_0 + c * at.padded + at.padded_row(row);
             R* const weight_to_0_m1_row = weight_to_0_m1 + c * at.padded + at.padded_row(row);
             R* const weight_to_0_p1_row = weight_to_0_p1 + c * at.padded + at.padded_row(row);
@@ -741,8 +741,8 @@ static NOINLINE void weights_0(
                 const V kappa_m1_0 = load(kappa_row + j - at.step0());
                 const V kappa_p1_0 = load(kappa_row + j + at.step0());
                 const V m2 = load_dense(last, m2_row + j);
-                const auto screening__ = m2;
-                store(screening_row + j, broadcast(screening__));
+                const auto screening_2 = m2;
+                store(screening_row + j, broadcast(screening_2));
                 const auto weight_to_m1_0 = inside_m1_0 * harmonicmean_(kappa, kappa_m1_0);
                 store(weight_to_m1_0_row + j, broadcast(weight_to_m1_0));
                 const auto weight_to_0_m1 = inside_0_m1 * harmonicmean_(kappa, kappa_0_m1);
@@ -757,90 +757,90 @@ static NOINLINE void weights_0(
 }
 
 // Screening and edge weights of A, computed once for a solve.
-// coefficients -> screening__, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0
+// coefficients -> screening_2, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0
 static NOINLINE void weights(
     const Lattice& at,
     const Given& given,
-    R* screening__,
+    R* screening_2,
     R* weight_to_m1_0,
     R* weight_to_0_m1,
     R* weight_to_0_p1,
     R* weight_to_p1_0
 ) {
-    weights_0(at, given.kappa, given.m2, screening__, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0);
+    weights_0(at, given.kappa, given.m2, screening_2, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0);
 }
 
-// ``diagonal``: diagonal__.
+// ``diagonal``: diagonal_entry.
 static NOINLINE void diagonal_0(
     const Lattice& at,
-    const R* __restrict screening__,
+    const R* __restrict screening_2,
     const R* __restrict weight_to_0_m1,
     const R* __restrict weight_to_0_p1,
     const R* __restrict weight_to_m1_0,
     const R* __restrict weight_to_p1_0,
-    R* __restrict diagonal__
+    R* __restrict diagonal_entry
 ) {
     for (long c = 0; c < G; ++c) {
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const screening_row = screening__ + c * at.padded + at.padded_row(row);
+            const R* const screening_row = screening_2 + c * at.padded + at.padded_row(row);
             const R* const weight_to_0_m1_row = weight_to_0_m1 + c * at.padded + at.padded_row(row);
             const R* const weight_to_0_p1_row = weight_to_0_p1 + c * at.padded + at.padded_row(row);
             const R* const weight_to_m1_0_row = weight_to_m1_0 + c * at.padded + at.padded_row(row);
             const R* const weight_to_p1_0_row = weight_to_p1_0 + c * at.padded + at.padded_row(row);
-            R* const diagonal_row = diagonal__ + c * at.padded + at.padded_row(row);
+            R* const diagonal_entry_row = diagonal_entry + c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V screening__ = load(screening_row + j);
+                const V screening_2 = load(screening_row + j);
                 const V weight_to_0_m1 = load(weight_to_0_m1_row + j);
                 const V weight_to_0_p1 = load(weight_to_0_p1_row + j);
                 const V weight_to_m1_0 = load(weight_to_m1_0_row + j);
                 const V weight_to_p1_0 = load(weight_to_p1_0_row + j);
-                const auto diagonal__ = screening__ + weight_to_0_m1 + weight_to_0_p1 + weight_to_m1_0 +
+                const auto diagonal_entry = screening_2 + weight_to_0_m1 + weight_to_0_p1 + weight_to_m1_0 +
                     weight_to_p1_0;
-                store(diagonal_row + j, broadcast(diagonal__));
+                store(diagonal_entry_row + j, broadcast(diagonal_entry));
             });
         }
     }
 }
 
 // screening + sum_s weight_s.
-// screening__, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0 -> diagonal__
+// screening_2, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0 -> diagonal_entry
 static NOINLINE void diagonal(
     const Lattice& at,
     const Given& given,
-    const R* screening__,
+    const R* screening_2,
     const R* weight_to_m1_0,
     const R* weight_to_0_m1,
     const R* weight_to_0_p1,
     const R* weight_to_p1_0,
-    R* diagonal__
+    R* diagonal_entry
 ) {
-    diagonal_0(at, screening__, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, diagonal__);
+    diagonal_0(at, screening_2, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, diagonal_entry);
 }
 
-// ``apply``: image__.
+// ``apply``: image_2.
 static NOINLINE void apply_0(
     const Lattice& at,
-    const R* __restrict screening__,
+    const R* __restrict screening_2,
     const R* __restrict u,
     const R* __restrict weight_to_0_m1,
     const R* __restrict weight_to_0_p1,
     const R* __restrict weight_to_m1_0,
     const R* __restrict weight_to_p1_0,
-    R* __restrict image__,
+    R* __restrict image_2,
     Sums& sums
 ) {
     for (long c = 0; c < G; ++c) {
         V curvature_sum{};
         for (long row = at.begin; row < at.end; ++row) {
-            const R* const screening_row = screening__ + c * at.padded + at.padded_row(row);
+            const R* const screening_row = screening_2 + c * at.padded + at.padded_row(row);
             const R* const u_row = u + c * at.padded + at.padded_row(row);
             const R* const weight_to_0_m1_row = weight_to_0_m1 + c * at.padded + at.padded_row(row);
             const R* const weight_to_0_p1_row = weight_to_0_p1 + c * at.padded + at.padded_row(row);
             const R* const weight_to_m1_0_row = weight_to_m1_0 + c * at.padded + at.padded_row(row);
             const R* const weight_to_p1_0_row = weight_to_p1_0 + c * at.padded + at.padded_row(row);
-            R* const image_row = image__ + c * at.padded + at.padded_row(row);
+            R* const image_row = image_2 + c * at.padded + at.padded_row(row);
             columns([&](auto last, const long j) INLINE {
-                const V screening__ = load(screening_row + j);
+                const V screening_2 = load(screening_row + j);
                 const V u = load(u_row + j);
                 const V u_0_m1 = load(u_row + j - 1);
                 const V u_0_p1 = load(u_row + j + 1);
@@ -850,10 +850,10 @@ static NOINLINE void apply_0(
                 const V weight_to_0_p1 = load(weight_to_0_p1_row + j);
                 const V weight_to_m1_0 = load(weight_to_m1_0_row + j);
                 const V weight_to_p1_0 = load(weight_to_p1_0_row + j);
-                const auto image__ = u * screening__ + (u - u_0_m1) * weight_to_0_m1 + (u - u_0_p1) * weight_to_0_p1 +
+                const auto image_2 = u * screening_2 + (u - u_0_m1) * weight_to_0_m1 + (u - u_0_p1) * weight_to_0_p1 +
                     (u - u_m1_0) * weight_to_m1_0 + (u - u_p1_0) * weight_to_p1_0;
-                store(image_row + j, broadcast(image__));
-                curvature_sum += masked(last, image__ * u);
+                store(image_row + j, broadcast(image_2));
+                curvature_sum += masked(last, image_2 * u);
             });
         }
         sums.curvature[c] += horizontal_sum(curvature_sum);
@@ -861,20 +861,20 @@ static NOINLINE void apply_0(
 }
 
 // A u = screening u + sum_s weight_s (u - u[n + s]).
-// u, screening__, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0 -> image__
+// u, screening_2, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0 -> image_2
 static NOINLINE void apply(
     const Lattice& at,
     const Given& given,
     const R* u,
-    const R* screening__,
+    const R* screening_2,
     const R* weight_to_m1_0,
     const R* weight_to_0_m1,
     const R* weight_to_0_p1,
     const R* weight_to_p1_0,
-    R* image__,
+    R* image_2,
     Sums& sums
 ) {
-    apply_0(at, screening__, u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, image__, sums);
+    apply_0(at, screening_2, u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, image_2, sums);
 }
 
 // ``gather``: gathered.

@@ -693,7 +693,7 @@ def diagonal_0_kernel(
     weight_to_0_p1_ptr,
     weight_to_m1_0_ptr,
     weight_to_p1_0_ptr,
-    diagonal_ptr,
+    diagonal_entry_ptr,
     C,
     N: tl.constexpr,
     N0: tl.constexpr,
@@ -713,9 +713,9 @@ def diagonal_0_kernel(
     weight_to_m1_0 = tl.load(weight_to_m1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
     weight_to_p1_0 = tl.load(weight_to_p1_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
     tl.store(
-        diagonal_ptr + base + at,
+        diagonal_entry_ptr + base + at,
         (screening + weight_to_0_m1 + weight_to_0_p1 + weight_to_m1_0 + weight_to_p1_0).to(
-            diagonal_ptr.dtype.element_ty
+            diagonal_entry_ptr.dtype.element_ty
         ),
         mask=ok,
     )
@@ -823,7 +823,7 @@ def diagonal(
     screening: Tensor, weight_to_m1_0: Tensor, weight_to_0_m1: Tensor, weight_to_0_p1: Tensor, weight_to_p1_0: Tensor
 ) -> Tensors:
     """The kernels of ``diagonal`` one after the other, torch between them where channels meet."""
-    diagonal__ = _new(screening)
+    diagonal_entry = _new(screening)
     launch(
         diagonal_0_kernel,
         screening,
@@ -832,9 +832,9 @@ def diagonal(
         weight_to_0_p1,
         weight_to_m1_0,
         weight_to_p1_0,
-        diagonal__,
+        diagonal_entry,
     )
-    return (diagonal__,)
+    return (diagonal_entry,)
 
 
 MAX_SITES = 4096  # of a plane that one program holds
@@ -1022,9 +1022,9 @@ def _gather_0(u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0,
 
 @triton.jit
 def _diagonal_0(screening, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0):
-    """``diagonal``: diagonal__."""
-    diagonal__ = screening + weight_to_0_m1 + weight_to_0_p1 + weight_to_m1_0 + weight_to_p1_0
-    return diagonal__
+    """``diagonal``: diagonal_entry."""
+    diagonal_entry = screening + weight_to_0_m1 + weight_to_0_p1 + weight_to_m1_0 + weight_to_p1_0
+    return diagonal_entry
 
 
 class Programs:

@@ -427,8 +427,8 @@ def diagonal(
     screening: Tensor, weight_to_m1_0: Tensor, weight_to_0_m1: Tensor, weight_to_0_p1: Tensor, weight_to_p1_0: Tensor
 ) -> Tensors:
     """screening + sum_s weight_s."""
-    diagonal__ = screening + weight_to_0_m1 + weight_to_0_p1 + weight_to_m1_0 + weight_to_p1_0
-    return (diagonal__,)
+    diagonal_entry = screening + weight_to_0_m1 + weight_to_0_p1 + weight_to_m1_0 + weight_to_p1_0
+    return (diagonal_entry,)
 
 
 CONVERGED, GAVE_UP, NOT_POSITIVE = 0, 1, -1

@@ -2416,9 +2416,9 @@ def evolve_kernel(
     v = tl.load(v_ptr).to(ACC)
     planes = tl.num_programs(0).to(tl.int64)
     stride = planes * N
-    for k__ in range(K):
-        f = _load_plane(f_ptr, base + k__ * stride, ok, ACC)
-        g = _load_plane(g_ptr, base + k__ * stride, ok, ACC)
+    for k_2 in range(K):
+        f = _load_plane(f_ptr, base + k_2 * stride, ok, ACC)
+        g = _load_plane(g_ptr, base + k_2 * stride, ok, ACC)
         q, r, pi_q, pi_r = _step(q, r, pi_q, pi_r, f, g, a, b, c, d_q, d_r, dt, k, u, v, TILE, ACC)
     _store_plane(q_out_ptr, base, q, ok)
     _store_plane(r_out_ptr, base, r, ok)
@@ -2494,13 +2494,13 @@ def evolve_adjoint_kernel(
     pi_q = _load_plane(pi_q_ptr, base, ok, ACC)
     pi_r = _load_plane(pi_r_ptr, base, ok, ACC)
     # The states once more, kept as far as the variation reads them.
-    for k__ in range(K - 1):
-        _store_plane(q_kept_ptr, base + k__ * stride, q, ok)
-        _store_plane(r_kept_ptr, base + k__ * stride, r, ok)
-        _store_plane(pi_q_kept_ptr, base + k__ * stride, pi_q, ok)
-        _store_plane(pi_r_kept_ptr, base + k__ * stride, pi_r, ok)
-        f = _load_plane(f_ptr, base + k__ * stride, ok, ACC)
-        g = _load_plane(g_ptr, base + k__ * stride, ok, ACC)
+    for k_2 in range(K - 1):
+        _store_plane(q_kept_ptr, base + k_2 * stride, q, ok)
+        _store_plane(r_kept_ptr, base + k_2 * stride, r, ok)
+        _store_plane(pi_q_kept_ptr, base + k_2 * stride, pi_q, ok)
+        _store_plane(pi_r_kept_ptr, base + k_2 * stride, pi_r, ok)
+        f = _load_plane(f_ptr, base + k_2 * stride, ok, ACC)
+        g = _load_plane(g_ptr, base + k_2 * stride, ok, ACC)
         q, r, pi_q, pi_r = _step(q, r, pi_q, pi_r, f, g, a, b, c, d_q, d_r, dt, k, u, v, TILE, ACC)
     _store_plane(q_kept_ptr, base + (K - 1) * stride, q, ok)
     _store_plane(r_kept_ptr, base + (K - 1) * stride, r, ok)

@@ -373,7 +373,7 @@ static void read(
     read_0(at, given.site[0], given.site[1], out[0], given.edge[0], given.number[0]);
 }
 
-// s_bar, phi_bar, w__bar, m2
+// s_bar, phi_bar, w_bar_2, m2
 static void read_adjoint_0(
     const At& at,
     const R* __restrict T00_density_bar_a,

@@ -69,8 +69,8 @@ def flux(graph: Graph, phi: Tensor, s: Tensor, w: Tensor, m2: Tensor) -> Tensors
     codifference = graph.flows(w, phi)
     average_2 = graph.average(codifference)
     m2_e = graph.channels(m2)
-    flux__ = (average_2 + m2_e * (average - average_1)) * difference * w
-    return (flux__,)
+    flux_along = (average_2 + m2_e * (average - average_1)) * difference * w
+    return (flux_along,)
 
 
 def weights(graph: Graph, phi: Tensor, w: Tensor, m2: Tensor) -> Tensors:
@@ -88,8 +88,8 @@ def source(graph: Graph, phi: Tensor, s: Tensor, m2: Tensor) -> Tensors:
     """
     m2_n = m2[:, None]
     phi_1_v = -m2_n * s
-    source__ = -phi_1_v
-    return (source__,)
+    source_term = -phi_1_v
+    return (source_term,)
 
 
 EDGE_ARRAYS = (2,)  # places of edge arrays among what the readout reads

@@ -1,4 +1,4 @@
-"""Expressions as Python text. A backend differs only in how it spells functions.
+"""Expressions as text. A backend differs only in how it spells functions: its ``dialect.py``.
 
 Literals are Python floats or exact quotients, small integer powers are products, and a sum or product is written in
 SymPy's canonical order, so that equal expressions give equal text.
@@ -17,10 +17,11 @@ from metrigen.backends.order import ordered_terms
 from metrigen.errors import REPORT, SpecError
 from metrigen.ir.functions.powers import exact_in_float32, parts
 from metrigen.ir.functions.table import TABLE
-from metrigen.ir.functions.write import spelling
+from metrigen.ir.functions.target import Target
 from metrigen.spec.neural import learned
 
 _ADD, _MUL, _POW, _ATOM = 1, 2, 3, 4
+Writer = Callable[..., str]  # of a function, from its printed arguments
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Dialect:
     exponent; ``logarithmic``: a power goes through the logarithm of its base."""
 
     name: str
-    functions: Mapping[str, Callable[..., str]]
+    functions: Mapping[str, Writer]
     sqrt: str
     power: str
     literal: str = "{}"
@@ -135,7 +136,7 @@ class Dialect:
 
     def _beside(self, exponent: sp.Expr, base: sp.Expr) -> str:
         text = self.print(exponent)
-        return _as_tile(text, self.print(base)) if self.logarithmic else text
+        return as_tile(text, self.print(base)) if self.logarithmic else text
 
     @property
     def _one(self) -> str:
@@ -185,136 +186,60 @@ def _number(value: sp.Expr) -> tuple[str, int]:
     return (f"({value.p} / {value.q})" if _divided(value) else repr(double(value))), _ATOM
 
 
-_DIGITS = r"\d+(?:\.\d*)?(?:e[-+]?\d+)?"
+DIGITS = r"\d+(?:\.\d*)?(?:e[-+]?\d+)?"
 # A number or a quotient of two, as it is printed; never a name such as e or e1. A number ends where its digits do: one
 # that could be cut anywhere would be tried in two to the power of its digits ways.
-_PLAIN = rf"(?:{_DIGITS}(?![\d.])|[-() /])+"
+PLAIN = rf"(?:{DIGITS}(?![\d.])|[-() /])+"
 
 
-def _call(spelling: str) -> Callable[..., str]:
+def call(spelling: str) -> Writer:
     if "{0}" in spelling:
         return spelling.format
     return lambda *args: f"{spelling}({', '.join(args)})"
 
 
-def _torch_call(spelling: str) -> Callable[..., str]:
-    """A call whose plain numbers become tensors; in float64, as they take the dtype of their partner. A function of the
-    package's own takes numbers."""
-    call = _call(spelling)
-    if spelling.endswith("__"):
-        return call
-    return lambda *args: call(*map(_as_tensor, args))
+def as_tile(argument: str, partner: str) -> str:
+    return f"(tl.zeros_like({partner}) + {argument})" if re.fullmatch(PLAIN, argument) else argument
 
 
-def _as_tensor(argument: str) -> str:
-    return _tensor(argument) if re.fullmatch(_PLAIN, argument) else argument
-
-
-def _filled(argument: str, other: str) -> str:
-    """The argument; a plain number in the shape of its partner."""
-    return f"torch.full_like({other}, {argument})" if re.fullmatch(_PLAIN, argument) else argument
-
-
-def _tensor(number: str) -> str:
-    return f"torch.tensor({number}, dtype=torch.float64)"
-
-
-def _triton_call(spelling: str) -> Callable[..., str]:
-    """A call whose plain numbers become tiles like their partner: alone, a number is rounded to float32."""
-    call = _call(spelling)
-
-    def write(*args: str) -> str:
-        partner = next((a for a in args if not re.fullmatch(_PLAIN, a)), None)
-        return call(*(a if partner is None else _as_tile(a, partner) for a in args))
-
-    return write
-
-
-def _as_tile(argument: str, partner: str) -> str:
-    return f"(tl.zeros_like({partner}) + {argument})" if re.fullmatch(_PLAIN, argument) else argument
-
-
-def _triton_pair(spelling: str) -> Callable[..., str]:
-    """The same for an instruction of Triton's: a number that float32 holds stays as it is."""
-    plain, tiled = _call(spelling), _triton_call(spelling)
-    return lambda *args: (plain if all(map(_is_short, args)) else tiled)(*args)
-
-
-def _is_short(argument: str) -> bool:
-    if not re.fullmatch(rf"-?{_DIGITS}", argument):
-        return not re.fullmatch(_PLAIN, argument)
-    return exact_in_float32(sp.Float(argument, 20))
-
-
-def _ordered(name: str, target: str, call: Callable[[str], Callable[..., str]]) -> Callable[..., str]:
+def _ordered(name: str, target: Target, of: Callable[[str], Writer]) -> Writer:
     """A function whose order is part of its name."""
 
-    def write(order: str, *args: str) -> str:
-        return call(spelling(f"{name}{_order(order)}", target))(*args)
+    def write(first: str, *args: str) -> str:
+        return of(target.spelling(f"{name}{order(first)}"))(*args)
 
     return write
 
 
-def _order(text: str) -> int:
+def order(text: str) -> int:
     return int(float(re.sub(r"[R()]", "", text)))
 
 
-def _of_order(name: str) -> Callable[..., str]:
+def of_order(name: str) -> Writer:
     """A function whose order is the first argument of the call."""
-    return lambda order, *args: name.format(_order(order)) + f"{', '.join(args)})"
+    return lambda first, *args: name.format(order(first)) + f"{', '.join(args)})"
 
 
-def _chain(call: Callable[..., str]) -> Callable[..., str]:
+def _chain(pair: Writer) -> Writer:
     """A function of two arguments, nested for more of them."""
 
     def write(*args: str) -> str:
-        return args[0] if len(args) == 1 else call(args[0], write(*args[1:]))
+        return args[0] if len(args) == 1 else pair(args[0], write(*args[1:]))
 
     return write
 
 
-def _table(target: str, call: Callable[[str], Callable[..., str]]) -> dict[str, Callable[..., str]]:
-    """The writers of every row that the target has."""
-    found: dict[str, Callable[..., str]] = {}
+def table(
+    target: Target, of: Callable[[str], Writer], of_pair: Callable[[str], Writer] | None = None
+) -> dict[str, Writer]:
+    """The writers of every row of the table in a language: ``of`` a spelling, or ``of_pair`` where the row is a largest
+    or a smallest of two."""
+    found: dict[str, Writer] = {}
     for row in TABLE:
         if row.ordered:
-            found[row.name] = _ordered(row.name, target, call)
+            found[row.name] = _ordered(row.name, target, of)
+        elif row.name in ("Max", "Min"):
+            found[row.name] = _chain((of_pair or of)(target.spelling(row.name)))
         else:
-            name = spelling(row.name, target)
-            pair = _triton_pair if target == "triton" else call
-            found[row.name] = _chain(pair(name)) if row.name in ("Max", "Min") else call(name)
+            found[row.name] = of(target.spelling(row.name))
     return found
-
-
-TORCH = Dialect(
-    name="torch",
-    functions={
-        **_table("torch", _torch_call),
-        "damped_stumpff": _of_order("damped_stumpff({}, "),
-        "stumpff": lambda k, x, d: f"stumpff({_order(k)}, {_filled(x, d)}, {_filled(d, x)})",
-        "ratio": _call("_ratio"),
-        "artanhc": _of_order("_artanhc({}, "),
-    },
-    sqrt="torch.sqrt",
-    power="torch.pow({base}, {exponent})",
-    modules=True,
-)
-
-# The interpreter has no libdevice: everything is spelled with exp, log, sin, cos and sqrt.
-TRITON = Dialect(
-    name="Triton",
-    functions={**_table("triton", _triton_call), "damped_stumpff": _of_order("_damped_stumpff({}, ")},
-    sqrt="tl.sqrt",
-    power="power__({base}, {exponent})",
-    logarithmic=True,
-)
-
-# Vectors of the compiler take arithmetic; functions go lane by lane (templates/kernels.cpp.j2).
-CPP = Dialect(
-    name="C++",
-    functions={**_table("cpp", _call), **{f: _call(f"{f}_") for f in ("stumpff", "ratio", "artanhc")}},
-    sqrt="sqrt_",
-    power="pow_({base}, {exponent})",
-    raised="raised_({base}, {exponent}, {rest})",
-    literal="R({})",
-)

@@ -19,10 +19,10 @@ class Pass:
     sums: tuple[tuple[str, tuple[sp.Expr, ...]], ...]
 
 
-def unit_pass(
-    statement: Units, names: Mapping[sp.Basic, sp.Basic], prefix: str, wanted: Collection[str] | None = None
-) -> Pass:
-    """The statement with ``names`` in the place of what it reads; of its sums those that are ``wanted``."""
+def unit_pass(statement: Units, names: Mapping[sp.Basic, sp.Basic], wanted: Collection[str] | None = None) -> Pass:
+    """The statement with ``names`` in the place of what it reads; of its sums those that are ``wanted``. Its values are
+    named after what it defines first, so that no two statements of a program share a name."""
+    prefix = f"{statement.defines[0][0]}__u"
     sums = [(n, row) for n, row in statement.sums if wanted is None or n in wanted]
     whole = [e for _, e in statement.stores] + [e for _, row in sums for e in row]
     functions = sorted({f for e in whole for f in e.atoms(sp.Function)}, key=sp.default_sort_key)

@@ -152,8 +152,8 @@ def _derivation(session: Session, report: Report, told: str) -> None:
     session.give(
         name=report.spec.system.name,
         spec=report.spec.path,
-        fields=[u.func.__name__ for u in derivation.fields],
-        hamiltonian=str(derivation.hamiltonian),
+        fields=[u.func.__name__ for u in derivation.structure.fields],
+        hamiltonian=str(derivation.structure.hamiltonian),
         equations={u.func.__name__: str(rate) for u, rate in derivation.equations.items()},
         laws=law_values(report.laws),
         step_limit=None if derivation.step_limit is None else str(derivation.step_limit),

@@ -23,15 +23,16 @@ from metrigen.spec.symbols import t
 def dynamics(derivation: Derivation) -> Dynamics:
     """Name the arrays: fields by their function, momenta ``pi`` when there is one, inputs and axes by their name; the
     time ``t`` where something depends on it."""
+    structure = derivation.structure
     system, kind = derivation.system, discretisation_of(derivation.system.domain)
     expressions, dt = derivation.expressions, system.dt
     fields = _field_arrays(derivation, [*expressions, *(() if dt is None else (dt,))])
-    covectors = {c for b in (derivation.bracket, derivation.metric) if b is not None for c in (*b.left, *b.right)}
+    covectors = {c for b in structure.forms.values() for c in (*b.left, *b.right)}
     inputs: dict[sp.Basic, Array] = {}
     symbols: dict[str, sp.Symbol] = {}
     for e in expressions:
         for f in e.atoms(AppliedUndef):
-            if f not in fields and f not in covectors and f not in derivation.constraints:
+            if f not in fields and f not in covectors and f not in structure.constraints:
                 place = Kind.EDGE if EDGE in f.args else Kind.SITE
                 inputs[f] = Array(f.func.__name__, place, bool(f.is_positive), driven=t in f.args)
         symbols.update({s.name: s for s in explicit_symbols(e)})
@@ -56,13 +57,13 @@ def dynamics(derivation: Derivation) -> Dynamics:
 def _field_arrays(derivation: Derivation, expressions: Sequence[sp.Expr]) -> dict[sp.Basic, Array]:
     """The arrays of the fields; a single momentum is ``pi`` where nothing else in ``expressions`` has that name."""
     momenta = set(derivation.momenta.values())
-    taken = {u.func.__name__ for u in derivation.fields if u not in momenta}
+    taken = {u.func.__name__ for u in derivation.structure.fields if u not in momenta}
     taken |= {f.func.__name__ for e in expressions for f in e.atoms(AppliedUndef) if f not in momenta}
     taken |= {s.name for e in expressions for s in e.free_symbols} | {
         head.name for head in learned_functions(*expressions)
     }
     arrays: dict[sp.Basic, Array] = {}
-    for u in derivation.fields:
+    for u in derivation.structure.fields:
         name = u.func.__name__
         if u in momenta and len(momenta) == 1 and "pi" not in taken:
             name = "pi"

@@ -138,7 +138,7 @@ class Builder:
         at: dict[sp.Basic, sp.Expr] = {**self.dynamics.sites}
         if not value.has(*at) and not is_timed(value):
             return self.local(name, value)
-        at |= {u: state[self.dynamics.array(u)] for u in self.dynamics.derivation.fields} | {t: time}
+        at |= {u: state[self.dynamics.array(u)] for u in self.dynamics.derivation.structure.fields} | {t: time}
         return value.xreplace(at)
 
     def rotation(self, matrix: str, scale: sp.Expr) -> str:
@@ -205,14 +205,10 @@ class RightHandSide:
     @classmethod
     def of(cls, dynamics: Dynamics) -> RightHandSide:
         derivation, entropy = dynamics.derivation, dynamics.derivation.system.entropy
-        slopes = {"H": dynamics.gradient(derivation.hamiltonian)}
-        parts: list[tuple[Program, str, int]] = []
-        if derivation.bracket is not None:
-            parts.append((dynamics.operator(derivation.bracket, "bracket"), "H", 1))
-        if derivation.metric is not None:
-            parts.append(
-                (dynamics.operator(derivation.metric, "metric"), *(("H", -1) if entropy is None else ("S", 1)))
-            )
+        slopes = {"H": dynamics.gradient(derivation.structure.hamiltonian)}
+        moved = {"bracket": ("H", 1), "metric": ("H", -1) if entropy is None else ("S", 1)}
+        forms = derivation.structure.forms.items()
+        parts = [(dynamics.operator(form, part), *moved[part]) for part, form in forms]
         if entropy is not None:
             slopes["S"] = dynamics.gradient(entropy, "S", "entropy")
         return cls(dynamics, slopes, tuple(parts))

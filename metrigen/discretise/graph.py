@@ -90,7 +90,7 @@ class GraphLowering(Lowering):
 
     def diagnostics(self, derivation: Derivation) -> dict[str, Program]:
         """``flux``: T^e_t, what of the energy flows along every edge from its tail to its head."""
-        return {"flux": self.edges("flux", {"flux__": in_state(derivation, derivation.stress_energy[EDGE, t])})}
+        return {"flux": self.edges("flux", {"flux__along": in_state(derivation, derivation.stress_energy[EDGE, t])})}
 
     def functional(self, name: str, density: sp.Expr, part: str = "hamiltonian") -> Program:
         """The densities of a functional at the nodes and on the edges, to be varied: every edge once."""

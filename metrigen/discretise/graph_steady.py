@@ -31,7 +31,7 @@ from metrigen.physics.incidence import outermost
 if TYPE_CHECKING:
     from metrigen.discretise.graph import GraphLowering
 
-SOURCE = "source__"
+SOURCE = "source__term"
 
 
 @dataclass(frozen=True)

@@ -76,13 +76,14 @@ class Stencil:
     @classmethod
     def of(cls, dynamics: Dynamics) -> Stencil:
         derivation = dynamics.derivation
-        entropy = derivation.system.entropy
+        structure, entropy = derivation.structure, derivation.system.entropy
+        operators = {part: operator_of(dynamics, form, part) for part, form in structure.forms.items()}
         return cls(
             dynamics,
-            apply(BUILT, dynamics.gradient(derivation.hamiltonian)),
+            apply(BUILT, dynamics.gradient(structure.hamiltonian)),
             None if entropy is None else apply(BUILT, dynamics.gradient(entropy, "S", "entropy")),
-            None if derivation.bracket is None else operator_of(dynamics, derivation.bracket, "bracket"),
-            None if derivation.metric is None else operator_of(dynamics, derivation.metric, "metric"),
+            operators.get("bracket"),
+            operators.get("metric"),
         )
 
     @property
@@ -131,7 +132,7 @@ class Stencil:
 
     def _signed(self) -> set[str]:
         derivation = self.dynamics.derivation
-        exprs = (*derivation.densities, *derivation.constraints.values())
+        exprs = (*derivation.densities, *derivation.structure.constraints.values())
         names = {a.name for u, a in self.dynamics.lowering.arrays.items() if u.is_nonnegative}
         return names | {s.name for e in exprs for s in e.free_symbols if s.is_nonnegative}
 

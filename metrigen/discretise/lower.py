@@ -53,7 +53,9 @@ class Lowering(Discretisation):
         coefficients = frozenset(a.name for a in given)
         stencils = Stencils(derivation.system.lattice, coefficients=coefficients, nonnegative=nonnegative)
         plain = cls(arrays, params, stencils)
-        return replace(plain, equations=equations_of(plain, derivation.constraints, derivation.fields))
+        return replace(
+            plain, equations=equations_of(plain, derivation.structure.constraints, derivation.structure.fields)
+        )
 
     @property
     def origin(self) -> Offset:

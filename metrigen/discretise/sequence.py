@@ -59,10 +59,10 @@ class Cell:
 
 def cell_of(derivation: Derivation) -> Cell:
     """The cell of a system on a ``Sequence``. Raises SpecError for what a scan over the tokens does not carry."""
-    system, fields = derivation.system, derivation.fields
+    system, fields = derivation.system, derivation.structure.fields
     dt = sp.sympify(system.stepper.dt)
     rates = [sp.expand(sp.sympify(derivation.equations[u])) for u in fields]
-    density = sp.expand(derivation.hamiltonian)
+    density = sp.expand(derivation.structure.hamiltonian)
     _check(derivation, [*rates, density, dt])
     rotations = rotations_of(derivation)
     if rotations:
@@ -129,9 +129,9 @@ def _check(derivation: Derivation, expressions: list[sp.Expr]) -> None:
     def refuse(what: str, why: str, fix: str, part: str = "domain") -> SpecError:
         return SpecError(what, part=part, why=why, fix=fix, see="sequence")
 
-    if len(derivation.fields) > 2:
+    if len(derivation.structure.fields) > 2:
         raise refuse(
-            f"a sequence cell of {len(derivation.fields)} fields has no emitted form",
+            f"a sequence cell of {len(derivation.structure.fields)} fields has no emitted form",
             "the exponential is taken in closed form, of one field or of two",
             "one or two fields a system; more oscillators are more channels",
         )

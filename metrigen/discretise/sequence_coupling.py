@@ -36,16 +36,17 @@ class ChannelRotation:
 
 def rotations_of(derivation: Derivation) -> tuple[ChannelRotation, ...]:
     """The rotations of a cell in the order of its fields. Raises SpecError for a coupling that is no rotation."""
-    if channels.has_maps(derivation.hamiltonian):
+    structure = derivation.structure
+    if channels.has_maps(structure.hamiltonian):
         raise _refused("a drive or an energy that mixes channels", "H is a sum over the channels, each by itself")
-    if derivation.metric is not None and channels.has_maps(derivation.metric.form):
+    if structure.metric is not None and channels.has_maps(structure.metric.form):
         raise _refused("a metric bracket that mixes channels", "friction acts on every channel by itself")
-    bracket = derivation.bracket
+    bracket = structure.bracket
     if bracket is None or not channels.has_maps(bracket.form):
         return ()
     density = to_jets(bracket.form)
     found = []
-    for u, left in zip(derivation.fields, bracket.left, strict=True):
+    for u, left in zip(structure.fields, bracket.left, strict=True):
         row = sp.expand(channels.canonical(euler_jets(density, left)))
         terms = [term for term in sp.Add.make_args(row) if channels.has_maps(term)]
         if terms:
@@ -54,7 +55,7 @@ def rotations_of(derivation: Derivation) -> tuple[ChannelRotation, ...]:
 
 
 def _rotation(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, terms: list[sp.Expr]) -> ChannelRotation:
-    own = jet(dict(zip(derivation.fields, bracket.right, strict=True))[u])
+    own = jet(dict(zip(derivation.structure.fields, bracket.right, strict=True))[u])
     factors: dict[Param, sp.Expr] = {}
     for term in terms:
         factor, turned = term.as_independent(mix)
@@ -76,7 +77,7 @@ def _rotation(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, terms:
 
 
 def _unfit(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, term: sp.Expr) -> SpecError:
-    name, shown = u.func.__name__, show_form(term, G=(bracket.right, derivation.fields))
+    name, shown = u.func.__name__, show_form(term, G=(bracket.right, derivation.structure.fields))
     if any(j not in jets_of(term, *bracket.right) for j in jets_of(term)):
         return SpecError(
             "a coupling of channels that the tokens choose has no emitted form",
@@ -120,8 +121,8 @@ def _check_matrix(matrix: Param) -> None:
 
 def _stiffness(derivation: Derivation, u: AppliedUndef) -> sp.Expr:
     """s of dH/du = s (u - f), the same number in every channel."""
-    density = sp.expand(derivation.hamiltonian)
-    held = [v for v in derivation.fields if v != u and density.diff(u, v) != 0]
+    density = sp.expand(derivation.structure.hamiltonian)
+    held = [v for v in derivation.structure.fields if v != u and density.diff(u, v) != 0]
     s = sp.expand(density.diff(u, 2))
     if held or not channels.is_scalar(s):
         why = f"d^2H/d{u.func.__name__}^2 = {show(s)} differs from channel to channel"

@@ -200,6 +200,6 @@ def _stencil(operator: Program, unknown: str) -> Stencil | None:
         ),
         apply=program("apply", field, "image__", image_expr),
         gather=program("gather", field, "gathered__", gather_expr),
-        diagonal=program("diagonal", site, "diagonal__", screen + sp.Add(*leaf.values())),
+        diagonal=program("diagonal", site, "diagonal__entry", screen + sp.Add(*leaf.values())),
         monotone=all(e.is_nonnegative is True for e in (screening, *weights.values())),
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Names as a person would write them: what the compiler made loses its double underscores where the name is free.
 
 Inside the compiler a name with a double underscore is one that no spec can have (``phi__bar``, ``ok__``). In a finished
-file it becomes ``phi_bar`` or ``ok`` wherever nothing else has that name.
+file it becomes ``phi_bar`` or ``ok``; where something else has that name, ``ok_2``, or the next number that is free.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import count, pairwise
 
 _MADE = re.compile(r"\b[A-Za-z]\w*?__\w*\b")
 _WORD = re.compile(r"\b[A-Za-z_]\w*\b")
@@ -33,10 +33,24 @@ def plain(name: str) -> str:
 def plain_python(text: str) -> str:
     """A file of Python, its made names plain: in each function by itself, but for names that others call it by."""
     parts = [_part(text) for text in _FUNCTION.split(text) if text]
-    shared = {name for part in parts for name in part.shared}
-    kept = {name for part in parts for name in shared & part.made if name not in renames(part.made, part.words)}
-    taken = {plain(name) for name in kept}
-    return "".join(_written(part.text, renames(part.made, part.words | taken)) for part in parts)
+    known = {name for part in parts for name in part.shared}
+    barred = {name for part in parts for name in _barred(part, known)}
+    shared = {name: plain(name) for name in known - barred}
+    if barred:
+        words = {word for part in parts for word in (*part.words, *map(plain, part.made))}
+        shared.update(_numbered(barred, words))
+    return "".join(_written(part.text, _names_of(part, shared)) for part in parts)
+
+
+def _barred(part: _Part, known: Collection[str]) -> set[str]:
+    """The names that others know which cannot be plain in this part."""
+    found = renames(part.made, part.words)
+    return {name for name in part.made.intersection(known) if found[name] != plain(name)}
+
+
+def _names_of(part: _Part, shared: Mapping[str, str]) -> Mapping[str, str]:
+    known = part.made & shared.keys()
+    return {**renames(part.made - known, part.words | {shared[name] for name in known}), **shared}
 
 
 @dataclass(frozen=True)
@@ -60,15 +74,26 @@ def _part(text: str) -> _Part:
 
 def plain_cpp(text: str, is_taken: Callable[[str], bool]) -> str:
     """The same of a file of C++, as a whole; ``is_taken`` knows the words of the language and of the headers."""
-    words = set(_WORD.findall(_ASIDE.sub(" ", text)))
-    found = renames(set(_MADE.findall(text)), words)
-    return _written(text, {a: b for a, b in found.items() if not is_taken(b)})
+    made, words = set(_MADE.findall(text)), set(_WORD.findall(_ASIDE.sub(" ", text)))
+    return _written(text, renames(made, words | {name for name in map(plain, made) if is_taken(name)}))
 
 
 def renames(made: Collection[str], words: Collection[str]) -> Mapping[str, str]:
-    """Made name -> its plain form, where none of the words is that: two names never become one."""
+    """Made name -> its plain form, numbered where that is one of the words or of two made names."""
     wanted = Counter(map(plain, made))
-    return {name: plain(name) for name in made if wanted[plain(name)] == 1 and plain(name) not in words}
+    found = {name: plain(name) for name in made if wanted[plain(name)] == 1 and plain(name) not in words}
+    if len(found) < len(made):
+        found.update(_numbered(set(made) - found.keys(), {*words, *wanted}))
+    return found
+
+
+def _numbered(names: Collection[str], taken: Collection[str]) -> Mapping[str, str]:
+    """Name -> its plain form with the first number that makes it a name of its own."""
+    found: dict[str, str] = {}
+    for name in sorted(names):
+        others = {*taken, *found.values()}
+        found[name] = next(n for k in count(2) if (n := f"{plain(name)}_{k}") not in others)
+    return found
 
 
 def _words(tokens: Iterable[tokenize.TokenInfo]) -> set[str]:

@@ -42,7 +42,7 @@ from metrigen.spec.symbols import mix, t
 
 def check_drift_and_kick(derivation: Derivation) -> None:
     """Raise SpecError unless drifts and kicks are all there is: H = T(p) + V(q), a canonical bracket, no metric."""
-    if derivation.metric is not None:
+    if derivation.structure.metric is not None:
         raise unfit(
             derivation,
             f"{name_of(derivation)} has no friction, and the system has a metric bracket",
@@ -81,7 +81,7 @@ class Splitting:
 def splitting(derivation: Derivation) -> Splitting:
     """The sub-flows of a derivation whose integrator is known to fit."""
     pairs = canonical_pairs(derivation)
-    energy = split(derivation.hamiltonian, *zip(*pairs, strict=True)) if pairs else None
+    energy = split(derivation.structure.hamiltonian, *zip(*pairs, strict=True)) if pairs else None
     if pairs is None or energy is None:
         raise AssertionError("an integrator that does not fit is refused by derive")
     speed = {p: euler(energy.kinetic, p).diff(p) for _, p in pairs}
@@ -95,19 +95,19 @@ def splitting(derivation: Derivation) -> Splitting:
 
 
 def _friction(derivation: Derivation, speed: Mapping[AppliedUndef, sp.Expr]) -> dict[AppliedUndef, sp.Expr]:
-    metric = derivation.metric
+    metric = derivation.structure.metric
     if metric is None:
         return {}
-    slots = zip(derivation.fields, metric.left, metric.right, strict=True)
+    slots = zip(derivation.structure.fields, metric.left, metric.right, strict=True)
     rates = {u: euler(metric.form, f).diff(g) * speed[u] for u, f, g in slots if u in speed}
     return {p: rate for p, rate in rates.items() if rate != 0}
 
 
 def _turns(derivation: Derivation, q: AppliedUndef, p: AppliedUndef, speed: sp.Expr) -> tuple[tuple[sp.Expr, str], ...]:
     """The terms b mix(B, dH/dp) in the row of p of the bracket."""
-    bracket = derivation.bracket
+    bracket = derivation.structure.bracket
     assert bracket is not None
-    left, right = (dict(zip(derivation.fields, side, strict=True)) for side in (bracket.left, bracket.right))
+    left, right = (dict(zip(derivation.structure.fields, side, strict=True)) for side in (bracket.left, bracket.right))
     rest = sp.expand(euler(bracket.form, left[p]) + right[q])
     turns = [term.as_independent(mix) for term in sp.Add.make_args(rest) if term.has(mix)]
     return tuple((factor * speed, turned.args[0].name) for factor, turned in turns)
@@ -169,7 +169,7 @@ class Flows:
         """U(e) grows by what the momenta are about to lose, sum a p^2 (1 - factor^2)/2."""
         dynamics, name = self.builder.dynamics, self.builder.dynamics.array(e)
         at: dict[sp.Basic, sp.Expr] = {**dynamics.sites}
-        at |= {u: self.state[dynamics.array(u)] for u in dynamics.derivation.fields} | {t: self.time}
+        at |= {u: self.state[dynamics.array(u)] for u in dynamics.derivation.structure.fields} | {t: self.time}
         kinetic, lost = self.splitting.energy.kinetic, sp.S.Zero
         for p in account.momenta:
             mass = euler(kinetic, p).diff(p).xreplace(at)

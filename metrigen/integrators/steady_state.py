@@ -80,8 +80,9 @@ class SteadyState(Solver):
 
 
 def _check_timeless(derivation: Derivation) -> None:
-    parts = {"hamiltonian": derivation.hamiltonian, "entropy": derivation.system.entropy}
-    parts |= {p: b.form for p, b in (("bracket", derivation.bracket), ("metric", derivation.metric)) if b is not None}
+    structure = derivation.structure
+    parts = {"hamiltonian": structure.hamiltonian, "entropy": derivation.system.entropy}
+    parts |= {p: b.form for p, b in structure.forms.items()}
     for part, expr in parts.items():
         if expr is not None and is_timed(expr):
             why = f"{part}= depends on t, and a solve of dF = 0 is at no time: what it finds is not steady"
@@ -90,12 +91,13 @@ def _check_timeless(derivation: Derivation) -> None:
 
 
 def _check_flow(derivation: Derivation) -> None:
-    if derivation.constraints:
-        auxiliary = ", ".join(psi.func.__name__ for psi in derivation.constraints)
+    structure = derivation.structure
+    if structure.constraints:
+        auxiliary = ", ".join(psi.func.__name__ for psi in structure.constraints)
         why = f"the free energy holds {auxiliary} of an elliptic constraint, and dF = 0 would be a solve inside a solve"
         raise unfit(derivation, why, "step in time with RK4 or ExplicitEuler")
-    metric_form = () if derivation.metric is None else (derivation.metric.form,)
-    names = [head.name for head in learned_functions(derivation.hamiltonian, *metric_form) if head.network is None]
+    metric_form = () if structure.metric is None else (structure.metric.form,)
+    names = [head.name for head in learned_functions(structure.hamiltonian, *metric_form) if head.network is None]
     if names:
         raise unfit(
             derivation,
@@ -104,23 +106,23 @@ def _check_flow(derivation: Derivation) -> None:
             f"Input, or step in time; {ANY}",
         )
     gradient_flow = "give hamiltonian=F and metric=Dissipation((1, lambda F: F[u])) alone"
-    if derivation.bracket is not None:
+    if structure.bracket is not None:
         raise unfit(
             derivation,
             "beside a Poisson bracket the operator of the steady state is not symmetric, and conjugate gradients need "
             "a symmetric one",
             f"{gradient_flow}, or step in time with Strang or RK4",
         )
-    if derivation.system.entropy is not None or derivation.steady_state is None or derivation.metric is None:
+    if derivation.system.entropy is not None or derivation.steady_state is None or structure.metric is None:
         raise unfit(derivation, "the steady state of an entropy is not the minimum of a free energy", gradient_flow)
-    metric = to_jets(derivation.metric.form)
-    if any(j.order for j in jets_of(metric, *derivation.metric.left, *derivation.metric.right)):
+    metric = to_jets(structure.metric.form)
+    if any(j.order for j in jets_of(metric, *structure.metric.left, *structure.metric.right)):
         raise unfit(
             derivation,
             "the metric contains derivatives: it conserves constants, so the flow stops before dF = 0",
             "use an order-zero metric, Dissipation((1, lambda F: F[u])), or step in time",
         )
-    for u, row in zip(derivation.fields, rows(derivation.metric), strict=True):
+    for u, row in zip(structure.fields, rows(structure.metric), strict=True):
         if is_zero(row):
             raise unfit(derivation, f"the metric does not act on {u.func.__name__}", gradient_flow)
 

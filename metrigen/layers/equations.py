@@ -14,7 +14,7 @@ from metrigen.physics.derivation import Derivation
 
 def array_names(dynamics: Dynamics) -> dict[AppliedUndef, str]:
     """Field -> the array that holds it."""
-    return {u: dynamics.array(u) for u in dynamics.derivation.fields}
+    return {u: dynamics.array(u) for u in dynamics.derivation.structure.fields}
 
 
 def plain(expr: sp.Expr, names: dict[AppliedUndef, str]) -> str:
@@ -31,22 +31,24 @@ def equations(derivation: Derivation, names: dict[AppliedUndef, str]) -> list[st
 def terms(derivation: Derivation, functional: sp.Expr) -> Iterator[tuple[sp.Expr, tuple[AppliedUndef, ...]]]:
     """The additive terms of a functional with the fields of the state that they vary with, an auxiliary field through
     its constraint; a term without such a field moves nothing and is left out."""
-    behind = {psi: tuple(u for u in derivation.fields if c.has(u)) for psi, c in derivation.constraints.items()}
+    structure = derivation.structure
+    behind = {psi: tuple(u for u in structure.fields if c.has(u)) for psi, c in structure.constraints.items()}
     for term in functional.as_ordered_terms():
         through = {u for psi, fields in behind.items() if term.has(psi) for u in fields}
-        inside = tuple(u for u in derivation.fields if u in through or term.has(u))
+        inside = tuple(u for u in structure.fields if u in through or term.has(u))
         if inside:
             yield term, inside
 
 
 def moved_by(derivation: Derivation, u: AppliedUndef, entropy: bool = False) -> tuple[AppliedUndef, ...]:
     """The fields whose rates the slope dH/du (dS/du for the ``entropy``) enters through the brackets."""
+    structure = derivation.structure
     generic = derivation.system.entropy is not None
-    brackets = [derivation.metric] if entropy else [derivation.bracket, None if generic else derivation.metric]
+    brackets = [structure.metric] if entropy else [structure.bracket, None if generic else structure.metric]
     found: list[AppliedUndef] = []
     for bracket in filter(None, brackets):
-        right, pieces = bracket.right[derivation.fields.index(u)], sp.Add.make_args(sp.expand(bracket.form))
-        for w, left in zip(derivation.fields, bracket.left, strict=True):
+        right, pieces = bracket.right[structure.fields.index(u)], sp.Add.make_args(sp.expand(bracket.form))
+        for w, left in zip(structure.fields, bracket.left, strict=True):
             if w not in found and any(piece.has(left) and piece.has(right) for piece in pieces):
                 found.append(w)
     return tuple(found)

@@ -45,7 +45,7 @@ def _unused(system: System, declared: Mapping[str, object]) -> list[Warned]:
 
 def _undefined(derivation: Derivation) -> list[Warned]:
     system = derivation.system
-    transformed = derivation.hamiltonian if system.hamiltonian is None else None
+    transformed = derivation.structure.hamiltonian if system.hamiltonian is None else None
     named = {"momentum": "the Hamiltonian of lagrangian="}
     return [
         Warned(
@@ -62,7 +62,7 @@ def limit_sentences(derivation: Derivation) -> list[str]:
     """About which states a step limit speaks; nothing where none is known."""
     if derivation.step_limit is None:
         return []
-    state = ", ".join(f"{text(u)} = 0" for u in derivation.fields)
+    state = ", ".join(f"{text(u)} = 0" for u in derivation.structure.fields)
     bound = amplitude_limit(derivation)
     if bound is not None and bound == derivation.step_limit and not bound.has(AMPLITUDE):
         return ["The step limit holds at every state: it does not depend on the fields."]

@@ -12,35 +12,37 @@ import sympy as sp
 from metrigen.ir.nodes import Map, Program, Units
 from metrigen.ir.queries import maps_in
 
+_UNNAMED = re.compile(r"v__\d+")
+
 
 def cse(program: Program) -> Program:
-    return replace(program, body=tuple(_cse(s) if isinstance(s, Map) else s for s in program.body))
+    """A program may end as one function: its values without a quantity are numbered through."""
+    names = {*program.kinds(), *(s.name for m in program.body if isinstance(m, Map) for s in m.own)}
+    free = unnamed({name for name in names if not _UNNAMED.fullmatch(name)})
+    return replace(program, body=tuple(_numbered(_cse(s), free) if isinstance(s, Map) else s for s in program.body))
 
 
 def _cse(statement: Map) -> Map:
     expressions = [e for _, e in statement.lets] + [e for _, e in statement.stores] + [e for _, _, e in statement.sums]
-    shared, reduced = sp.cse(expressions, symbols=unnamed(statement.own), optimizations=[])
+    symbols = unnamed({s.name for s in statement.own})
+    shared, reduced = sp.cse(expressions, symbols=symbols, optimizations=[])
     n, m = len(statement.lets), len(statement.lets) + len(statement.stores)
-    return _numbered(
-        replace(
-            statement,
-            stores=tuple((name, e) for (name, _), e in zip(statement.stores, reduced[n:m], strict=True)),
-            sums=tuple((name, kind, e) for (name, kind, _), e in zip(statement.sums, reduced[m:], strict=True)),
-            lets=ordered((*shared, *((s, e) for (s, _), e in zip(statement.lets, reduced[:n], strict=True)))),
-        )
+    return replace(
+        statement,
+        stores=tuple((name, e) for (name, _), e in zip(statement.stores, reduced[n:m], strict=True)),
+        sums=tuple((name, kind, e) for (name, kind, _), e in zip(statement.sums, reduced[m:], strict=True)),
+        lets=ordered((*shared, *((s, e) for (s, _), e in zip(statement.lets, reduced[:n], strict=True)))),
     )
 
 
-def unnamed(taken: Set[sp.Symbol]) -> Iterator[sp.Symbol]:
+def unnamed(taken: Set[str]) -> Iterator[sp.Symbol]:
     """Names of values that have no quantity to be named after."""
-    names = {s.name for s in taken}
-    return (sp.Symbol(f"v__{k}", real=True) for k in itertools.count() if f"v__{k}" not in names)
+    return (sp.Symbol(f"v__{k}", real=True) for k in itertools.count() if f"v__{k}" not in taken)
 
 
-def _numbered(statement: Map) -> Map:
-    """Such values numbered in their order."""
-    order = [s for s, _ in statement.lets if re.fullmatch(r"v__\d+", s.name)]
-    names = dict(zip(order, unnamed(statement.own - set(order)), strict=False))
+def _numbered(statement: Map, free: Iterator[sp.Symbol]) -> Map:
+    """Such values with the next free names, in their order."""
+    names = dict(zip((s for s, _ in statement.lets if _UNNAMED.fullmatch(s.name)), free, strict=False))
     lets = tuple((names.get(s, s), e) for s, e in statement.lets)
     return replace(statement, lets=lets).with_expressions(lambda e: e.xreplace(names))
 

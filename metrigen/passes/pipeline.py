@@ -17,9 +17,9 @@ before common subexpressions are found, and contents and masks taken out before 
 The CPU takes what is built another way: AT_A_POINT where the one site is a point; ``rotate`` turns the loop over the
 steps, ``vary`` reverses its parts, and each goes through OWNED and KERNELS; ``partition`` makes fusion groups of it,
 on which run SWEPT and, where coefficients are those of a channel, ``collect_coefficients``. What else a backend does
-to a program it does last: ``backends.edge_products.edge_sums`` on a graph, ``backends.triton_plane.inlined`` in
-Triton, ``backends.walk.sequential_scan`` for a token of coupled channels. Passes prune for themselves what they leave
-behind.
+to a program it does last: ``backends.edge_products.edge_sums`` on a graph, ``backends.triton.plane.inlined`` in
+Triton, ``backends.sequential.sequential_scan`` for a token of coupled channels. Passes prune for themselves what they
+leave behind.
 
 ``METRIGEN_VERIFY=1``, which the tests set, verifies the program between any two passes.
 """

@@ -41,7 +41,8 @@ def of_site(expr: sp.Expr, own: Set[sp.Symbol]) -> bool:
 
 def fresh(statement: Map) -> Iterator[sp.Symbol]:
     """Names for new values of a statement."""
-    return unnamed({s for e in statement.expressions for s in e.free_symbols} | statement.own)
+    read = {s for e in statement.expressions for s in e.free_symbols}
+    return unnamed({s.name for s in read | statement.own})
 
 
 def rewritten(statement: Map, rule: Rule, made: dict[sp.Expr, sp.Symbol]) -> Map:

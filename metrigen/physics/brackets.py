@@ -13,7 +13,7 @@ from metrigen.physics.operators import Form, rename
 from metrigen.physics.report import identity, multiplied_out, show, show_form, violation, witness
 from metrigen.physics.variation import euler_jets, tidy
 from metrigen.physics.work_budget import count_ops
-from metrigen.physics.zero import every, is_zero, zero_test
+from metrigen.physics.zero import every, zero_test
 
 # Operations in the trilinear density beyond which it is not varied; channel maps are dearer. Textbooks stay below 100.
 LARGE, LARGE_WITH_MAPS = 4000, 400
@@ -102,12 +102,6 @@ def _cyclic(form: Form, A: Sequence[AppliedUndef], B: Sequence[AppliedUndef], C:
     return sp.Add(
         *(tidy(euler_jets(bracket, u) * row) for u, row in zip(form.state, moved, strict=True) if not row.is_zero)
     )
-
-
-def is_casimir(form: Form, density: sp.Expr) -> bool:
-    """J dC = 0 identically for C = int density (in jets): {C, .} = 0 whatever the Hamiltonian."""
-    covectors = [euler_jets(density, u) for u in form.state]
-    return all(is_zero(component) for component in form.apply(covectors))
 
 
 def check_entropy_degeneracy(form: Form, entropy: Sequence[sp.Expr]) -> Law:

@@ -59,6 +59,29 @@ class Bilinear:
 
 
 @dataclass(frozen=True)
+class Structure:
+    """What the equations follow from: z_t = {z, H} - (z, H), or + (z, S) with an entropy, which the system has.
+
+    fields         the full state in order: Lagrangian fields, then their momenta; or ``System.fields``
+    hamiltonian    density H(z) (for a gradient flow the free energy)
+    bracket        Poisson bracket, or None
+    metric         dissipative bracket, or None
+    constraints    auxiliary field -> residual C, zero in every state (empty without constraints)
+    """
+
+    fields: tuple[AppliedUndef, ...]
+    hamiltonian: sp.Expr
+    bracket: Bilinear | None
+    metric: Bilinear | None
+    constraints: Mapping[AppliedUndef, sp.Expr] = field(default_factory=dict)
+
+    @property
+    def forms(self) -> Mapping[str, Bilinear]:
+        """Those of the two brackets that there are, by the part of the system that they are."""
+        return {part: b for part, b in (("bracket", self.bracket), ("metric", self.metric)) if b is not None}
+
+
+@dataclass(frozen=True)
 class SteadyStateClass:
     """Whether dF = 0 is a linear equation, and whether its operator is symmetric positive definite.
 
@@ -78,19 +101,15 @@ class SteadyStateClass:
 class Derivation:
     """What follows from a system.
 
-    fields         the full state in order: Lagrangian fields, then their momenta; or ``System.fields``
-    hamiltonian    density H(z) (for a gradient flow the free energy)
+    structure      the state, its energy, brackets and constraints; each of them is an attribute here as well
     momenta        field -> conjugate momentum (empty without a Lagrangian)
     velocities     field -> u_t as a function of the state (empty without a Lagrangian)
     equations      field -> d field/dt
-    bracket        Poisson bracket, or None
-    metric         dissipative bracket, or None
     stress_energy  mixed canonical T^mu_nu keyed by coordinate symbols (mu, nu); empty where it is not defined
     currents       name -> (J^t, J^x, ...) of each declared symmetry
     laws           one Law per structure law of the continuum
     steady_state   class of dF = 0 for a metric-only system, else None
     step_limit     largest stable time step of the chosen integrator as an expression, or None
-    constraints    auxiliary field -> residual C, zero in every state (empty without constraints)
     multipliers    auxiliary field -> chi of its constraint, with dH/dz = E_z(h + chi C)
     casimirs       name -> density of each declared Casimir of the bracket, and of those that were found; an undefined
                    function f in one stands for every function
@@ -98,20 +117,16 @@ class Derivation:
     """
 
     system: System
-    fields: tuple[AppliedUndef, ...]
-    hamiltonian: sp.Expr
+    structure: Structure
     momenta: Mapping[AppliedUndef, AppliedUndef]
     velocities: Mapping[AppliedUndef, sp.Expr]
     equations: Mapping[AppliedUndef, sp.Expr]
-    bracket: Bilinear | None
-    metric: Bilinear | None
     stress_energy: Mapping[tuple[sp.Symbol, sp.Symbol], sp.Expr]
     currents: Mapping[str, tuple[sp.Expr, ...]]
     laws: tuple[Law, ...]
     steady_state: SteadyStateClass | None
     step_limit: sp.Expr | None
     sources: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
-    constraints: Mapping[AppliedUndef, sp.Expr] = field(default_factory=dict)
     multipliers: Mapping[AppliedUndef, sp.Expr] = field(default_factory=dict)
     casimirs: Mapping[str, sp.Expr] = field(default_factory=dict)
 
@@ -122,9 +137,29 @@ class Derivation:
         object.__setattr__(self, "laws", Laws(self.laws))
 
     @property
+    def fields(self) -> tuple[AppliedUndef, ...]:
+        return self.structure.fields
+
+    @property
+    def hamiltonian(self) -> sp.Expr:
+        return self.structure.hamiltonian
+
+    @property
+    def bracket(self) -> Bilinear | None:
+        return self.structure.bracket
+
+    @property
+    def metric(self) -> Bilinear | None:
+        return self.structure.metric
+
+    @property
+    def constraints(self) -> Mapping[AppliedUndef, sp.Expr]:
+        return self.structure.constraints
+
+    @property
     def densities(self) -> tuple[sp.Expr, ...]:
         """What the equations follow from: the energy, the entropy, and the brackets of their two functions."""
-        brackets = (b.form for b in (self.bracket, self.metric) if b is not None)
+        brackets = (b.form for b in self.structure.forms.values())
         return (self.hamiltonian, *(e for e in (self.system.entropy,) if e is not None), *brackets)
 
     @property

@@ -80,20 +80,16 @@ def _derive(system: System) -> Derivation:
         rest = _steady(state)
     derivation = Derivation(
         system=system,
-        fields=state.fields,
-        hamiltonian=from_jets(state.hamiltonian),
+        structure=state.structure,
         momenta=state.momenta,
         velocities={u: from_jets(v) for u, v in state.velocities.items()},
         equations=dict(zip(state.fields, equations(state), strict=True)),
-        bracket=state.bracket_form,
-        metric=state.metric_form,
         stress_energy={key: from_jets(value) for key, value in tensor.components.items()},
         currents={name: tuple(from_jets(j) for j in current) for name, current in conserved.items()},
         laws=(*laws, *(() if casimir_law is None else (casimir_law,)), _noether(state, tensor.law, current_law)),
         steady_state=rest,
         step_limit=None,
         sources={nu: from_jets(value) for nu, value in tensor.sources.items()},
-        constraints=system.constraints or {},
         multipliers={}
         if auxiliary is None
         else {psi: from_jets(chi) for psi, chi in zip(auxiliary.fields, auxiliary.multipliers, strict=True)},

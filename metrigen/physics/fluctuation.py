@@ -99,8 +99,9 @@ def _decided(state: State, temperature: sp.Expr, positive: Law) -> Law:
 
 
 def _law(state: State, temperature: sp.Expr, positive: Law) -> Law:
-    place = "the lattice" if state.axes else "the system"
-    sites = ", H the sum over its sites" if state.axes else ""
+    over_sites = bool(state.system.domain.axes)
+    place = "the lattice" if over_sites else "the system"
+    sites = ", H the sum over its sites" if over_sites else ""
     how = f"exp(-H/T) of {place}{sites}: M dH, T div M and the noise cancel in the Fokker-Planck current"
     flow = divergence(state)
     if flow.verdict == "failed":
@@ -125,7 +126,7 @@ def differs(temperature: sp.Expr, axes: tuple[sp.Symbol, ...]) -> tuple[bool, bo
 
 def _apart(state: State, temperature: sp.Expr) -> list[str]:
     """Where parts at temperatures of their own move apart."""
-    by_channel, by_site = differs(temperature, state.axes)
+    by_channel, by_site = differs(temperature, state.system.domain.axes)
     found = []
     if by_channel and any(map(channels.has_maps, state.densities)):
         found.append("T is the same in all channels, which something couples")

@@ -19,7 +19,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.physics import brackets, metric, noether
 from metrigen.physics.clock import SUM, but_for_explicit, is_timed
-from metrigen.physics.derivation import Derivation, Law, SteadyStateClass
+from metrigen.physics.derivation import Derivation, Law, SteadyStateClass, Structure
 from metrigen.physics.graph_forms import Density, Metric, metric_on_graph, named_differences, split_density
 from metrigen.physics.graph_laws import (
     check_degeneracy,
@@ -84,13 +84,10 @@ def derive_on_graph(system: System, graph: Graph) -> Derivation:
     hamiltonian = from_jets(energy.spelled(energy.node + energy.edge))
     derivation = Derivation(
         system=system,
-        fields=fields,
-        hamiltonian=hamiltonian,
+        structure=Structure(fields, hamiltonian, bracket_form, metric_form),
         momenta={} if legendre is None else legendre.momenta,
         velocities={} if legendre is None else {u: from_jets(v) for u, v in legendre.velocities.items()},
         equations={u: from_jets(rate) for u, rate in zip(fields, rates, strict=True)},
-        bracket=bracket_form,
-        metric=metric_form,
         stress_energy={key: from_jets(value) for key, value in tensor.items()},
         currents={},
         laws=(*laws, _timed(balance, system, hamiltonian)),

@@ -51,9 +51,9 @@ def friction_with_heat(derivation: Derivation, pairs: Sequence[tuple[AppliedUnde
     momenta = [p for _, p in pairs]
     entropy = derivation.system.entropy
     assert entropy is not None
-    heats = [u for u in derivation.fields if all(u not in pair for pair in pairs) and entropy.has(u)]
+    heats = [u for u in derivation.structure.fields if all(u not in pair for pair in pairs) and entropy.has(u)]
     rows = _dissipative_rates(derivation)
-    speeds = {p: euler(derivation.hamiltonian, p).diff(p) for p in momenta}
+    speeds = {p: euler(derivation.structure.hamiltonian, p).diff(p) for p in momenta}
     for u, row in rows.items():
         if u not in momenta and u not in heats and not is_zero(row):
             raise _unfit(
@@ -86,33 +86,35 @@ def _unfit(derivation: Derivation, why: str) -> SpecError:
 
 def _dissipative_rates(derivation: Derivation) -> dict[AppliedUndef, sp.Expr]:
     """M dS, row by row, in jets."""
-    metric, entropy = derivation.metric, derivation.system.entropy
+    structure = derivation.structure
+    metric, entropy = structure.metric, derivation.system.entropy
     assert metric is not None
     assert entropy is not None
-    driving = {g: euler(entropy, u) for u, g in zip(derivation.fields, metric.right, strict=True)}
+    driving = {g: euler(entropy, u) for u, g in zip(structure.fields, metric.right, strict=True)}
     if any(has_unevaluated(slope) for slope in driving.values()):
         raise _unfit(derivation, "the entropy holds derivatives of functions of fields")
     density = to_jets(metric.form.xreplace(driving).doit())
-    return {u: expand(euler_jets(density, f)) for u, f in zip(derivation.fields, metric.left, strict=True)}
+    return {u: expand(euler_jets(density, f)) for u, f in zip(structure.fields, metric.left, strict=True)}
 
 
 def _rate(derivation: Derivation, p: AppliedUndef, row: sp.Expr) -> sp.Expr:
     slope = sp.S.Zero if channels.has_maps(row) else expand(row.diff(jet(p)))
-    if jets_of(slope, *derivation.fields) or not is_zero(row - slope * jet(p)):
+    if jets_of(slope, *derivation.structure.fields) or not is_zero(row - slope * jet(p)):
         raise _unfit(derivation, f"the metric is not linear friction on {p.func.__name__}: {show(row)}")
     return from_jets(-slope)
 
 
 def _internal_energy(derivation: Derivation, e: AppliedUndef) -> tuple[sp.Expr, sp.Expr]:
     """U'(e), and k of U = A exp(k e) + const or zero."""
-    slope = to_jets(euler(derivation.hamiltonian, e))
-    read = jets_of(slope, *derivation.fields)
+    structure = derivation.structure
+    slope = to_jets(euler(structure.hamiltonian, e))
+    read = jets_of(slope, *structure.fields)
     if any(j != jet(e) for j in read) or channels.has_maps(slope):
         raise _unfit(
             derivation, f"the temperature dH/d{e.func.__name__} = {show(slope)} holds more than {e.func.__name__}"
         )
     growth = expand(slope.diff(jet(e)) / slope)
-    if jets_of(growth, *derivation.fields):
+    if jets_of(growth, *structure.fields):
         raise _unfit(
             derivation, f"the energy of {e.func.__name__} is neither linear nor exponential in it: U' = {show(slope)}"
         )

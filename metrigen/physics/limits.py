@@ -59,9 +59,9 @@ def _number(limit: sp.Expr | None) -> sp.Expr | None:
 
 def _limit(derivation: Derivation, at: Taken) -> sp.Expr | None:
     method = derivation.system.integrator
-    if method is None or derivation.constraints:
+    if method is None or derivation.structure.constraints:
         return None
-    if depth(derivation.hamiltonian) > _DEEPEST:
+    if depth(derivation.structure.hamiltonian) > _DEEPEST:
         return None
     return method.step_limit(VonNeumann(derivation, at))
 
@@ -78,7 +78,7 @@ class VonNeumann:
 
     def oscillating(self, bound: sp.Expr) -> sp.Expr | None:
         """The step h with h w = bound for the largest frequency w; None where none is known."""
-        if self.derivation.bracket is None:
+        if self.derivation.structure.bracket is None:
             return None
         pairs = canonical_pairs(self.derivation) or ()
         squared = _largest([_frequency_squared(self.derivation, *pair, self.at) for pair in pairs])
@@ -86,9 +86,9 @@ class VonNeumann:
 
     def decaying(self, bound: sp.Expr) -> sp.Expr | None:
         """The step h with h r = bound for the largest decay rate r of a gradient flow; None where none is known."""
-        if self.derivation.bracket is not None or self.derivation.metric is None:
+        if self.derivation.structure.bracket is not None or self.derivation.structure.metric is None:
             return None
-        rate = _largest([_decay(self.derivation, u, self.at) for u in self.derivation.fields])
+        rate = _largest([_decay(self.derivation, u, self.at) for u in self.derivation.structure.fields])
         return None if rate is None else bound / rate
 
 
@@ -103,7 +103,7 @@ def _largest(values: Sequence[sp.Expr | None]) -> sp.Expr | None:
 def _frequency_squared(derivation: Derivation, q: AppliedUndef, p: AppliedUndef, at: Taken) -> sp.Expr | None:
     """w^2 = T'' V'' of one pair that is not coupled to the others in its linear part."""
     pairs = canonical_pairs(derivation) or ()
-    parts = split(derivation.hamiltonian, [a for a, _ in pairs], [b for _, b in pairs])
+    parts = split(derivation.structure.hamiltonian, [a for a, _ in pairs], [b for _, b in pairs])
     if parts is None:
         return None
     stiffness = _symbol(derivation, parts.potential, q, at)
@@ -126,7 +126,7 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef, at:
     """sum of c_alpha |k|^alpha at k_i^2 = 4/h^2 over the part of ``force`` that is linear in u; None if it is coupled
     to another field or has a derivative of odd order with a constant coefficient."""
     flat, maps = channels.lift(channels.canonical(force))
-    rest = dict.fromkeys(jets_of(flat, *derivation.fields), sp.S.Zero)
+    rest = dict.fromkeys(jets_of(flat, *derivation.structure.fields), sp.S.Zero)
     silent = dict.fromkeys(maps, sp.S.Zero)
     total = sp.S.Zero
     for j in rest:
@@ -144,7 +144,7 @@ def _largest_symbol(derivation: Derivation, force: sp.Expr, u: AppliedUndef, at:
         if c is None:
             return None
         if c.is_zero or channels.argument(atom) != jet(u):
-            if c.is_zero or not jets_of(channels.argument(atom), *derivation.fields):
+            if c.is_zero or not jets_of(channels.argument(atom), *derivation.structure.fields):
                 continue
             if len(jets_of(channels.argument(atom))) > 1 or channels.argument(atom).diff(jet(u)).has(jet(u)):
                 continue

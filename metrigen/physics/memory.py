@@ -15,7 +15,7 @@ from metrigen.errors import SpecError
 from metrigen.physics.conditions import conditional
 from metrigen.physics.declared import stated
 from metrigen.physics.derivation import Derivation, Law
-from metrigen.physics.jets import from_jets, to_jets
+from metrigen.physics.jets import to_jets
 from metrigen.physics.laws import structure_laws
 from metrigen.physics.memory_form import Token, refused, token_of
 from metrigen.physics.preconditions import check_integrator
@@ -39,13 +39,10 @@ def derive_memory(system: System) -> Derivation:
     laws = structure_laws(replace(state, entropic=None))
     derivation = Derivation(
         system=system,
-        fields=state.fields,
-        hamiltonian=from_jets(state.hamiltonian),
+        structure=state.structure,
         momenta={},
         velocities={},
         equations=dict(zip(state.fields, equations(state), strict=True)),
-        bracket=state.bracket_form,
-        metric=state.metric_form,
         stress_energy={},
         currents={},
         laws=(*laws, _contraction(token), _causality(), *_splitting(token)),

@@ -87,16 +87,3 @@ def prolong(lagrangian: sp.Expr, characteristics: Mapping[AppliedUndef, sp.Expr]
             if j.base in characteristics
         )
     )
-
-
-def contravariant(
-    mixed: Mapping[tuple[sp.Symbol, sp.Symbol], sp.Expr], coordinates: Sequence[sp.Symbol]
-) -> dict[tuple[int, int], sp.Expr]:
-    """T^{mu nu} for display, the second index raised with the metric diag(1, -1, -1, ...):
-    T^{00} = T^t_t, T^{i0} = T^i_t, T^{0i} = -T^t_i, T^{ij} = -T^i_j. Components that are not defined are left out."""
-    out = {}
-    for m, mu in enumerate(coordinates):
-        for n, nu in enumerate(coordinates):
-            if (mu, nu) in mixed:
-                out[m, n] = mixed[mu, nu] if n == 0 else -mixed[mu, nu]
-    return out

@@ -11,10 +11,11 @@ from metrigen.spec.contracts import Method
 def bracket_part(derivation: Derivation, integrator: Method) -> Derivation:
     """z_t = J dH: no metric, and no entropy, which the bracket leaves alone."""
     system = replace(derivation.system, metric=None, entropy=None, integrator=integrator)
-    return replace(derivation, system=system, metric=None)
+    return replace(derivation, system=system, structure=replace(derivation.structure, metric=None))
 
 
 def metric_part(derivation: Derivation, integrator: Method) -> Derivation:
     """z_t = -M dH, or M dS with an entropy."""
     system = replace(derivation.system, bracket=None, integrator=integrator)
-    return replace(derivation, system=system, bracket=None, momenta={})
+    structure = replace(derivation.structure, bracket=None)
+    return replace(derivation, system=system, structure=structure, momenta={})

@@ -67,17 +67,18 @@ def check_domain(derivation: Derivation, method: Method) -> None:
 
 def canonical_pairs(derivation: Derivation) -> tuple[Pair, ...] | None:
     """The pairs (q, p) with {q, p} = 1 that exhaust the state; None if the bracket does not pair the fields so."""
+    structure = derivation.structure
     if derivation.momenta:
         return tuple(derivation.momenta.items())
-    if derivation.bracket is None:
+    if structure.bracket is None:
         return None
-    moves = rows(derivation.bracket)
+    moves = rows(structure.bracket)
     # The row of q is that of p alone; the row of p may hold other momenta beside -q.
-    found = [(u, v) for u, row in zip(derivation.fields, moves, strict=True)
-             for v, g in zip(derivation.fields, derivation.bracket.right, strict=True) if row == jet(g)]  # fmt: skip
+    found = [(u, v) for u, row in zip(structure.fields, moves, strict=True)
+             for v, g in zip(structure.fields, structure.bracket.right, strict=True) if row == jet(g)]  # fmt: skip
     members = [u for pair in found for u in pair]
     # A field that the bracket does not move belongs to no pair: it takes up heat, or stands still.
-    moved = [u for u, row in zip(derivation.fields, moves, strict=True) if not row.is_zero]
+    moved = [u for u, row in zip(structure.fields, moves, strict=True) if not row.is_zero]
     return tuple(found) if found and sorted(map(str, members)) == sorted(map(str, moved)) else None
 
 
@@ -107,12 +108,12 @@ def check_pairs(derivation: Derivation) -> tuple[Pair, ...]:
     """The canonical pairs; SpecError where there are none."""
     pairs = canonical_pairs(derivation)
     if pairs is None:
-        what = "there is no Poisson bracket" if derivation.bracket is None else "the bracket is not canonical"
+        what = "there is no Poisson bracket" if derivation.structure.bracket is None else "the bracket is not canonical"
         descent = "a gradient flow descends at any dt with AverageVectorField or DiscreteGradient; " + ANY
         raise unfit(
             derivation,
             f"{what}: {name_of(derivation)} alternates fields and their momenta",
-            explicit(derivation) or (descent if derivation.bracket is None else _IMPLICIT),
+            explicit(derivation) or (descent if derivation.structure.bracket is None else _IMPLICIT),
         )
     return pairs
 
@@ -120,14 +121,13 @@ def check_pairs(derivation: Derivation) -> tuple[Pair, ...]:
 def check_separable(derivation: Derivation, pairs: Sequence[Pair]) -> Separable:
     """H as T(p) + V(q); SpecError where a term holds both."""
     # An auxiliary field moves with the fields: it counts as one of them.
-    fields, momenta = [*(q for q, _ in pairs), *derivation.constraints], [p for _, p in pairs]
+    structure = derivation.structure
+    fields, momenta = [*(q for q, _ in pairs), *structure.constraints], [p for _, p in pairs]
     _check_auxiliary(derivation, momenta)
-    parts = split(derivation.hamiltonian, fields, momenta)
+    parts = split(structure.hamiltonian, fields, momenta)
     if parts is None:
         culprit = next(
-            term
-            for term in sp.Add.make_args(expand(derivation.hamiltonian))
-            if term.has(*fields) and term.has(*momenta)
+            term for term in sp.Add.make_args(expand(structure.hamiltonian)) if term.has(*fields) and term.has(*momenta)
         )
         raise unfit(
             derivation,
@@ -139,8 +139,9 @@ def check_separable(derivation: Derivation, pairs: Sequence[Pair]) -> Separable:
 
 def _check_auxiliary(derivation: Derivation, momenta: Sequence[AppliedUndef]) -> None:
     """Constraints on the momenta, and brackets that hold an auxiliary field, are beyond T(p) + V(q)."""
-    forms = [b.form for b in (derivation.bracket, derivation.metric) if b is not None]
-    for psi, residual in derivation.constraints.items():
+    structure = derivation.structure
+    forms = [b.form for b in structure.forms.values()]
+    for psi, residual in structure.constraints.items():
         held = next((p for p in momenta if residual.has(p)), None)
         if held is not None:
             raise unfit(
@@ -166,11 +167,12 @@ def check_quadratic(derivation: Derivation, kinetic: sp.Expr, momenta: Sequence[
 
 def check_friction(derivation: Derivation, momenta: Sequence[AppliedUndef]) -> None:
     """Raise SpecError where a metric is more than gamma F[p] G[p], with gamma free of the state."""
-    metric = derivation.metric
+    structure = derivation.structure
+    metric = structure.metric
     if metric is None:
         return
-    right = dict(zip(derivation.fields, metric.right, strict=True))
-    for u, row in zip(derivation.fields, rows(metric), strict=True):
+    right = dict(zip(structure.fields, metric.right, strict=True))
+    for u, row in zip(structure.fields, rows(metric), strict=True):
         if is_zero(row):
             continue
         weight = row.diff(jet(right[u])) if not channels.has_maps(row) else None
@@ -181,7 +183,7 @@ def check_friction(derivation: Derivation, momenta: Sequence[AppliedUndef]) -> N
                 f"{name_of(derivation)} takes friction gamma*F[p]*G[p]; {ANY}",
             )
         linear = weight is not None and is_zero(row - weight * jet(right[u]))
-        if not linear or jets_of(weight, *derivation.fields):
+        if not linear or jets_of(weight, *structure.fields):
             raise unfit(
                 derivation,
                 f"the metric is not linear friction on {u.func.__name__}: {show(row)}",

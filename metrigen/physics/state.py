@@ -10,7 +10,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.errors import SpecError
 from metrigen.physics.constraints import Constrained, auxiliary_fields, constrain
-from metrigen.physics.derivation import Bilinear, Law
+from metrigen.physics.derivation import Bilinear, Law, Structure
 from metrigen.physics.jets import from_jets, to_jets
 from metrigen.physics.legendre import Legendre, transform
 from metrigen.physics.operators import Form, build_form
@@ -59,6 +59,12 @@ class State:
     rates: tuple[sp.Expr, ...] | None
     legendre: Law | None
     constrained: Constrained | None = None
+
+    @property
+    def structure(self) -> Structure:
+        """What the equations follow from, in fields."""
+        energy, constraints = from_jets(self.hamiltonian), self.system.constraints or {}
+        return Structure(self.fields, energy, self.bracket_form, self.metric_form, constraints)
 
     @property
     def densities(self) -> tuple[sp.Expr, ...]:

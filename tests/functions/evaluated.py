@@ -16,11 +16,15 @@ import numpy as np
 import sympy as sp
 import torch
 
+from metrigen.backends.cpu import functions as cpp
+from metrigen.backends.cpu.dialect import CPP
 from metrigen.backends.cpu.vector_math import UNARY
-from metrigen.backends.expressions import CPP, TORCH, TRITON
+from metrigen.backends.torch import functions as of_torch
+from metrigen.backends.torch.dialect import TORCH
+from metrigen.backends.triton import functions as of_triton
+from metrigen.backends.triton.dialect import TRITON
 from metrigen.emit.render import render
 from metrigen.ir.evaluate import evaluate
-from metrigen.ir.functions.write import helpers, with_functions
 from tests.conftest import ROOT
 
 Points = Mapping[sp.Symbol, np.ndarray]
@@ -49,7 +53,7 @@ def _torch(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
     body = "".join(f"    yield {TORCH.print(e)}\n" for e in expressions)
     text = f"def all_values({names}):\n{body}"
     scope: dict[str, object] = {"torch": torch, "Tensor": torch.Tensor}
-    exec(f"{helpers(text, 'torch')}\n\n{text}", scope)
+    exec(f"{of_torch.FUNCTIONS.helpers(text)}\n\n{text}", scope)
     given = [torch.from_numpy(p[None, None]) for p in points.values()]
     out = []
     for v in scope["all_values"](*given):  # type: ignore[operator]
@@ -78,7 +82,7 @@ def _cpp(expressions: Sequence[sp.Expr], points: Points, flat: bool = False) -> 
         binary=[f for f in ("pow", "atan2") if f"{f}_" in used],
     )  # fmt: skip
     text = text.replace("// FUNCTIONS\n", "// FUNCTIONS\n" + "".join(f"// {line}\n" for line in lines))
-    text = with_functions(text, "cpp")
+    text = cpp.FUNCTIONS.put_into(text)
     pointers = ", ".join(f"const R* {n}__p" for n in names)
     body = "\n".join(lines)
     text += (
@@ -158,7 +162,7 @@ def _one_kernel(expressions: Sequence[sp.Expr], points: Points) -> np.ndarray:
         )
     stores = "\n".join(made)
     text = _RUN.format(
-        helpers=helpers(stores, "triton"), pointers=", ".join(f"{n}_ptr" for n in names), stores=stores,
+        helpers=of_triton.FUNCTIONS.helpers(stores), pointers=", ".join(f"{n}_ptr" for n in names), stores=stores,
         loads="\n".join(f"    {n} = tl.load({n}_ptr + at)" for n in names), count=len(expressions),
         device=DEVICE,
     )  # fmt: skip

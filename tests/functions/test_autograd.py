@@ -9,9 +9,9 @@ import pytest
 import sympy as sp
 import torch
 
-from metrigen.backends.expressions import TORCH
+from metrigen.backends.torch.dialect import TORCH
+from metrigen.backends.torch.functions import FUNCTIONS
 from metrigen.ir.functions.normal import normal
-from metrigen.ir.functions.write import helpers
 from tests.functions.cases import CASES, x
 from tests.functions.exact import derivatives, value
 
@@ -22,7 +22,7 @@ POINTS = (0.0, 1e-9, -1e-9, 0.34, 0.35, 0.5, -0.5, 0.6, 0.7, 1.0, -1.0, 1.7, 2.0
 def autograd(expr: sp.Expr, at: float) -> float:
     text = f"def f(x):\n    return {TORCH.print(expr)}\n"
     scope: dict = {"torch": torch, "Tensor": torch.Tensor}
-    exec(f"{helpers(text, 'torch')}\n\n{text}", scope)
+    exec(f"{FUNCTIONS.helpers(text)}\n\n{text}", scope)
     given = torch.tensor([[[at]]], dtype=torch.float64, requires_grad=True)
     out = scope["f"](given)
     return torch.autograd.grad(out.sum(), given)[0].item() if out.requires_grad else 0.0

@@ -25,7 +25,10 @@ from metrigen import (
     hypot,
     logmean,
 )
-from metrigen.backends.expressions import CPP, TORCH, TRITON, Dialect
+from metrigen.backends.cpu.dialect import CPP
+from metrigen.backends.expressions import Dialect
+from metrigen.backends.torch.dialect import TORCH
+from metrigen.backends.triton.dialect import TRITON
 from tests.lattice.emitted import layer_class, package
 from tests.lengths import spread
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import mpmath
 import pytest
 
+from metrigen.backends.cpu import functions as of_cpp
+from metrigen.backends.torch import functions as of_torch
+from metrigen.backends.triton import functions as of_triton
+from metrigen.ir.functions import numeric
 from metrigen.ir.functions.constants import ONE_MINUS_GAMMA, SCALED_ERFC, ZETA
 from metrigen.ir.functions.table import REWRITTEN, TABLE
-from metrigen.ir.functions.write import helpers, spelling
+from metrigen.ir.functions.target import Target
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs/concepts/functions.md").read_text(encoding="utf-8")
@@ -23,16 +27,18 @@ def test_the_page_names_what_is_rewritten() -> None:
     assert all(f"`{word}`" in PAGE for word in REWRITTEN)
 
 
-@pytest.mark.parametrize("target", ["numpy", "torch", "cpp", "triton"])
-def test_every_target_has_every_function(target: str) -> None:
+LANGUAGES = {"numpy": numeric, "torch": of_torch, "cpp": of_cpp, "triton": of_triton}
+
+
+@pytest.mark.parametrize("target", [m.FUNCTIONS for m in LANGUAGES.values()], ids=[*LANGUAGES])
+def test_every_language_has_every_function(target: Target) -> None:
     for row in TABLE:
         for order in range(4) if row.ordered else [""]:
             if row.name == "powlog" and order == 0:
                 continue
-            called = spelling(f"{row.name}{order}", target)
-            mark = called.removesuffix("_") if target == "cpp" else called.removesuffix("__")
-            own = called.endswith("__") or (target == "cpp" and row.cpp == "own")
-            assert not own or f"{mark}" in helpers(f"{called}(x)", target), called
+            called = target.spelling(f"{row.name}{order}")
+            own = called.endswith("__") or not target.is_native(row.name)
+            assert not own or called.removesuffix(target.SUFFIX) in target.helpers(f"{called}(x)"), called
 
 
 def test_coefficients() -> None:

@@ -88,7 +88,8 @@ def test_a_metric_that_is_not_symmetric_is_refused() -> None:
     metric = layer.derivation.metric
     (fq, fv), (gq, gv) = metric.left, metric.right
     skew = replace(metric, form=metric.form + w * (grad(fq)[0] * grad(gv)[0] - grad(fv)[0] * grad(gq)[0]))
-    twisted = Dynamics(replace(layer.derivation, metric=skew), layer.lowering, layer.state, layer.inputs, layer.params)
+    derivation = replace(layer.derivation, structure=replace(layer.derivation.structure, metric=skew))
+    twisted = Dynamics(derivation, layer.lowering, layer.state, layer.inputs, layer.params)
     with pytest.raises(StructureError) as refused:
         graph_laws(twisted)
     assert refused.value.law in ("graph_equations", "graph_metric_symmetry")

@@ -1,4 +1,4 @@
-"""A spec may have the names that emitted code has of its own: what the compiler made keeps its underscores there."""
+"""A spec may have the names that emitted code has of its own: what the compiler made gets a number there."""
 
 from __future__ import annotations
 

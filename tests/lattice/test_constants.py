@@ -9,7 +9,10 @@ import sympy as sp
 import torch
 
 from metrigen import Field, Lattice, Param, Strang, System, energy_density, t
-from metrigen.backends.expressions import CPP, TORCH, TRITON, Dialect
+from metrigen.backends.cpu.dialect import CPP
+from metrigen.backends.expressions import Dialect
+from metrigen.backends.torch.dialect import TORCH
+from metrigen.backends.triton.dialect import TRITON
 from tests.lattice.emitted import layer_class, package
 
 NUMBERS = (

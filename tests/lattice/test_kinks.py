@@ -22,7 +22,9 @@ from metrigen import (
     stress_energy,
     t,
 )
-from metrigen.backends.expressions import CPP, TORCH, TRITON
+from metrigen.backends.cpu.dialect import CPP
+from metrigen.backends.torch.dialect import TORCH
+from metrigen.backends.triton.dialect import TRITON
 from metrigen.ir.evaluate import slope
 from tests.lattice.emitted import layer_class, package
 from tests.lowered import lower

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from metrigen.backends.expressions import TORCH
+from metrigen.backends.torch.dialect import TORCH
 from metrigen.ir.evaluate import evaluate
 from metrigen.ir.nodes import Array, Inside, Kind, Map, Program
 from metrigen.ir.queries import maps_in

@@ -9,7 +9,6 @@ from zoo import LINE, PLANE, POINT, field, x, y
 
 from metrigen import Input, Param, StructureError, System, derive, mix, momentum, t
 from metrigen.physics.jets import to_jets
-from metrigen.physics.noether import contravariant
 from metrigen.physics.variation import euler_lagrange, total_derivative
 from metrigen.physics.zero import is_zero
 
@@ -172,12 +171,6 @@ def test_symmetry_of_a_hamiltonian_system() -> None:
     (momentum_,) = derivation.currents["rotation"]
     rate = total_derivative(momentum_, t).xreplace({f.diff(t): r for f, r in derivation.equations.items()})
     assert same(rate, 0)
-
-
-def test_contravariant_display() -> None:
-    derivation = derive(zoo.klein_gordon())
-    T, raised = derivation.stress_energy, contravariant(derivation.stress_energy, (t, x))
-    assert raised == {(0, 0): T[t, t], (0, 1): -T[t, x], (1, 0): T[x, t], (1, 1): -T[x, x]}
 
 
 def test_a_parameter_of_the_site_is_a_function_of_space() -> None:

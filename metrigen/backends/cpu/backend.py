@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from metrigen.backends.base import Backend
+from metrigen.backends.cpu.functions import FUNCTIONS
 from metrigen.backends.cpu.graph_kernels import GraphKernels, graph_kernels
 from metrigen.backends.cpu.kernels import CpuKernels, cpu_kernels, why_no_solve
 from metrigen.backends.cpu.memory_kernels import memory_cpp_text, memory_loader_text
@@ -17,7 +18,6 @@ from metrigen.emit.header import RUNTIME, header
 from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.plain_names import plain_cpp
 from metrigen.emit.render import render
-from metrigen.ir.functions.write import with_functions
 from metrigen.layers.operator import Operator
 from metrigen.manifests import FORMAT
 
@@ -69,7 +69,7 @@ class Cpu(Backend):
             assert self.kernels is not None
             loader = self.kernels.loader(brief, layer.source.class_name, layer.source.name)
             source = self.kernels.source(comment, layer.source.class_name)
-        return _files(loader, plain_cpp(with_functions(source, "cpp"), is_word))
+        return _files(loader, plain_cpp(FUNCTIONS.put_into(source), is_word))
 
     def about(self, operator: Operator) -> str:
         if operator.maker == "evolve" and self.layer.programs.constraints:

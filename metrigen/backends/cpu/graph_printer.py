@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from metrigen.backends.cpu.dialect import CPP
 from metrigen.backends.cpu.printer import Function
-from metrigen.backends.expressions import CPP
 from metrigen.backends.graph_partition import AtNodes, GraphFusion, GraphPartition
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.nodes import Kind, Leaf, Local, Map, Mix, Outer, Program, Total

@@ -160,9 +160,9 @@ def _frame(group: Group, index: int, place: int, points: bool) -> dict[str, str]
     unit = f"arrays[{index}] + (sample * channels + first) * layout[{2 * place}]"
     now = f"frames[{place}] + k * layout[{2 * place + 1}]"
     if array.noise:
-        unit = f"noise__::frames(arrays[{index}], sample * channels + first, layout + {2 * place})"
+        unit = f"noise__numbers::frames(arrays[{index}], sample * channels + first, layout + {2 * place})"
         room = len(group.imported) + [a.name for a in group.fixed if a.noise].index(array.name)
-        now = f"noise__::frame(at, frames[{place}], k, layout + {2 * place}, rooms__ + {room} * at.block)"
+        now = f"noise__numbers::frame(at, frames[{place}], k, layout + {2 * place}, rooms__ + {room} * at.block)"
     taken = f"import_planes(at, {now}, {array.name});" if array.name in group.imported else f"{array.name} = {now};"
     return {"from": unit, "line": taken}
 

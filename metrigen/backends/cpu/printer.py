@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from metrigen.backends.cpu.dialect import CPP
 from metrigen.backends.cpu.units import unit_lines, unit_sums
 from metrigen.backends.cpu.waves import solve_call
-from metrigen.backends.expressions import CPP
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
     Accumulate,

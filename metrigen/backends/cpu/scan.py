@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from metrigen.backends.cpu.dialect import CPP
 from metrigen.backends.cpu.names import is_taken
-from metrigen.backends.expressions import CPP
 from metrigen.ir.damped_stumpff import damped_stumpff
 from metrigen.ir.nodes import Map, Program
 from metrigen.ir.statement import unknown

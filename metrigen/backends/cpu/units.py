@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import sympy as sp
 
-from metrigen.backends.expressions import CPP
+from metrigen.backends.cpu.dialect import CPP
 from metrigen.backends.units import unit_pass
 from metrigen.ir.leaves import Leaf
 from metrigen.ir.units import Units
@@ -17,7 +17,7 @@ def unit_lines(statement: Units, load: Callable[[Leaf], str], target: Mapping[st
     the vector, ``target`` the sum that a term is added to."""
     count, size = statement.count, len(statement.columns)
     at: dict[sp.Basic, sp.Basic] = {x: sp.Symbol(f"{x.name}__x", real=True) for x in statement.leaves}
-    one = unit_pass(statement, at, "u__", target)
+    one = unit_pass(statement, at, target)
     lines = [f"const V {at[leaf]} = {load(leaf)};" for leaf in statement.leaves]
     lines += [f"V {name}{{}};" for name, _ in one.stores]
     lines += [f"const R* unit__ = {statement.table} + c * {count * size};"]

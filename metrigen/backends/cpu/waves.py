@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 
 import sympy as sp
 
-from metrigen.backends.expressions import CPP
+from metrigen.backends.cpu.dialect import CPP
 from metrigen.ir.constraints import constraint_key, constraints_of, walls_of
 from metrigen.ir.modes import Walls, half, modes_of, why_no_modes
 from metrigen.ir.nodes import Kind, Program, Solve

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from metrigen.backends.base import Backend
+from metrigen.backends.torch.functions import FUNCTIONS
 from metrigen.backends.torch.graph_reference import graph_reference_text
 from metrigen.backends.torch.memory_reference import memory_reference_text
 from metrigen.backends.torch.reference import reference_text
 from metrigen.backends.torch.scan_reference import scan_reference_text
 from metrigen.emit.layout import layout
 from metrigen.emit.plain_names import plain_python
-from metrigen.ir.functions.write import with_functions
 from metrigen.layers.operator import Operator
 
 
@@ -36,4 +36,4 @@ class Torch(Backend):
             text = scan_reference_text(layer, head)
         else:
             text = graph_reference_text(layer, head) if layer.shape.on_edges else reference_text(layer, head)
-        return {"reference.py": layout(plain_python(with_functions(text, self.name)))}
+        return {"reference.py": layout(plain_python(FUNCTIONS.put_into(text)))}

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import sympy as sp
 
 from metrigen.backends.edge_products import EdgeSum, edge_sums
-from metrigen.backends.expressions import TORCH
+from metrigen.backends.torch.dialect import TORCH
 from metrigen.backends.torch.printer import Function, statement_line, store_lines
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.nodes import Kind, Map, Program, Statement

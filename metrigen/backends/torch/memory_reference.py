@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.backends.expressions import TORCH
+from metrigen.backends.torch.dialect import TORCH
 from metrigen.emit.render import render
 from metrigen.integrators.memory import CHUNK, EVERY, SPAN
 from metrigen.ir.functions.normal import normal

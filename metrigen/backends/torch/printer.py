@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from metrigen.backends.expressions import TORCH
+from metrigen.backends.torch.dialect import TORCH
 from metrigen.backends.torch.units import unit_lines
 from metrigen.ir.constraints import Constraint, constraint_key
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
@@ -92,7 +92,7 @@ class _Writer:
             self.lines.append(self._root(statement))
             return
         if isinstance(statement, Units):
-            self.lines.extend(unit_lines(statement, self.rank, self.site))
+            self.lines.extend(unit_lines(statement, self.rank, self.site, self.lines))
             return
         if isinstance(statement, SiteSum):
             over = tuple(range(1 if statement.channels else 2, 2 + self.rank))

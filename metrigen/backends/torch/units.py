@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import sympy as sp
 
-from metrigen.backends.expressions import TORCH
+from metrigen.backends.torch.dialect import TORCH
 from metrigen.backends.units import unit_pass
 from metrigen.ir.units import Units
 
 
-def unit_lines(statement: Units, rank: int, like: str) -> list[str]:
-    """The lines of a statement; ``like`` is an array of its sites."""
+def unit_lines(statement: Units, rank: int, like: str, given: Collection[str] = ()) -> list[str]:
+    """The lines of a statement but for those of its views that are ``given``; ``like`` is an array of its sites."""
     table, sites = statement.table, ", None" * rank
     row = {symbol: sp.Symbol(f"{table}_{symbol.name.rstrip('_')}", real=True) for symbol, _ in statement.columns}
     at = {leaf: sp.Symbol(f"{leaf.name}__u", real=True) for leaf in statement.leaves}
-    one = unit_pass(statement, {**row, **at}, f"{table}__u")
+    one = unit_pass(statement, {**row, **at})
     lines = [f"{row[symbol]} = {table}[:{sites}, :, {place}]" for symbol, place in statement.columns]
     lines += [f"{at[leaf]} = {leaf.name}.unsqueeze(-1)" for leaf in statement.leaves]
+    lines = [line for line in lines if line not in given]
     lines += [f"{symbol} = {TORCH.print(e)}" for symbol, e in one.lets]
     whole = f".expand_as({like})" if not statement.leaves else ""
     lines += [f"{name} = ({TORCH.print(e)}).sum(-1){whole}" for name, e in one.stores]

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from metrigen.backends.base import Backend
 from metrigen.backends.triton.edges import edge_traffic
+from metrigen.backends.triton.functions import FUNCTIONS
 from metrigen.backends.triton.kernels import kernels_text
 from metrigen.backends.triton.scan_kernels import sequence_kernels_text
 from metrigen.backends.triton.sequential import fits
 from metrigen.emit.layout import layout
 from metrigen.emit.plain_names import plain_python
-from metrigen.ir.functions.write import with_functions
 from metrigen.layers.operator import Operator
 
 _WALK = "has no program that can hold what has whole blocks of both rotations, too unlike in size: on a GPU torch runs"
@@ -56,4 +56,4 @@ class Triton(Backend):
             text = sequence_kernels_text(self.layer, self.brief)
         else:
             text = kernels_text(self.layer, self.brief)
-        return {"kernels.py": layout(plain_python(with_functions(text, self.name)))}
+        return {"kernels.py": layout(plain_python(FUNCTIONS.put_into(text)))}

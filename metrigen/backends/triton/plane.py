@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from metrigen.backends.expressions import TRITON
+from metrigen.backends.triton.dialect import TRITON
 from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program
 from metrigen.ir.queries import maps_in
 

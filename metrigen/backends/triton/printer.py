@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from metrigen.backends.expressions import TRITON
 from metrigen.backends.torch.printer import statement_line
+from metrigen.backends.triton.dialect import TRITON
 from metrigen.backends.triton.evolution import Kernel
 from metrigen.backends.triton.plane import coordinates, inlined, moved, site_index
 from metrigen.backends.triton.units import unit_kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metrigen.backends.expressions import TRITON
+from metrigen.backends.triton.dialect import TRITON
 from metrigen.ir.nodes import Map, Program
 from metrigen.ir.statement import unknown
 

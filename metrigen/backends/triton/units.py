@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import sympy as sp
 
-from metrigen.backends.expressions import TRITON
+from metrigen.backends.triton.dialect import TRITON
 from metrigen.backends.triton.evolution import Kernel
 from metrigen.backends.triton.plane import PlaneFunction
 from metrigen.backends.units import unit_pass
@@ -110,7 +110,7 @@ def _loop(statement: Units, first: str, added: Callable[[str, str, str], str]) -
     """The loop over the units, whose rows begin at ``first``; ``added`` writes what is summed into a number."""
     size = len(statement.columns)
     at: dict[sp.Basic, sp.Basic] = {leaf: sp.Symbol(leaf.array, real=True) for leaf in statement.leaves}
-    one = unit_pass(statement, at, "u__")
+    one = unit_pass(statement, at)
     lines = [f"for k__ in range({statement.count}):"]
     lines += [
         f"    {symbol.name} = tl.load({first} + k__ * {size} + {place}).to(ACC)" for symbol, place in statement.columns

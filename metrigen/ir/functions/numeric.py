@@ -9,7 +9,47 @@ from typing import Any
 
 import numpy as np
 
-from metrigen.ir.functions.write import helpers, spelling
+from metrigen.ir.functions.target import Target
+
+# Functions of the same name in numpy.
+_SAME = """
+    exp log sin cos tan tanh sinh cosh sign hypot expm1
+""".split()
+FUNCTIONS = Target(
+    {
+        **{name: f"np.{name}" for name in _SAME},
+        "csch": "(1.0 / np.sinh({0}))",
+        "coth": "(1.0 / np.tanh({0}))",
+        "sec": "(1.0 / np.cos({0}))",
+        "csc": "(1.0 / np.sin({0}))",
+        "cot": "(1.0 / np.tan({0}))",
+        "asin": "np.arcsin",
+        "acos": "np.arccos",
+        "atan": "np.arctan",
+        "atan2": "np.arctan2",
+        "asinh": "np.arcsinh",
+        "acosh": "np.arccosh",
+        "atanh": "np.arctanh",
+        "erf": "vector(math.erf)",
+        "erfc": "vector(math.erfc)",
+        "Abs": "np.abs",
+        "Max": "np.maximum",
+        "Min": "np.minimum",
+        "whole": "np.floor",
+    },
+    {
+        "where": "np.where",
+        "abs": "np.abs",
+        "sqrt": "np.sqrt",
+        "log1p": "np.log1p",
+        "like": "like",
+        "pow": "np.power",
+        "floor": "np.floor",
+        "quotient": "np.divide",
+        "largest": "np.maximum",
+        "smallest": "np.minimum",
+    },
+)
 
 
 def like(x: Any, c: float) -> Any:
@@ -38,10 +78,10 @@ def _at(f: Callable[[float], float], x: float) -> float:
 @cache
 def numpy_function(name: str) -> Callable[..., Any]:
     """The function, an order behind its name, on arrays of one shape."""
-    found = spelling(name, "numpy")
+    found = FUNCTIONS.spelling(name)
     names: dict[str, Any] = {"np": np, "math": math, "like": like, "vector": vector}
     call = "lambda x: " + found.format("x") if "{0}" in found else found
-    exec(helpers(f"{call}(", "numpy"), names)  # the text is the table's own
+    exec(FUNCTIONS.helpers(f"{call}("), names)  # the text is the table's own
     function: Callable[..., Any] = eval(call, names)
 
     def broadcast(*args: Any) -> Any:
