@@ -166,8 +166,8 @@ class LatticeLayer(BaseLayer):
 
     def _frame(self, *inputs: Tensor) -> tuple[Tensor, torch.dtype]:
         """An empty field of the shape that the inputs broadcast to, and the dtype that was given."""
-        for x in inputs:
-            check_input(x, "an input")
+        for name, x in zip(self.INPUTS or ("warm_start",), inputs):
+            check_input(x, name)
         try:
             shape = broadcast(*(x.shape for x in inputs), (1, self.channels, *[1] * self.RANK))
         except RuntimeError as error:

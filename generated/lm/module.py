@@ -125,7 +125,9 @@ class Lm(BaseLayer):
     def rates(self, state: LmState, *, f_p: Tensor, f_q: Tensor, lam: Tensor, theta: Tensor) -> LmState:
         """The rates dx/dt = A (x - f) of states (B, C, T), or (B, C), under inputs of that shape; differentiable."""
         check_state("rates", state, LmState)
-        inputs, _ = as_tokens(self.channels, state[0].dim(), f_p=f_p, f_q=f_q, lam=lam, theta=theta)
+        inputs, _ = as_tokens(
+            self.channels, state[0].dim(), tuple(state[0].shape), f_p=f_p, f_q=f_q, lam=lam, theta=theta
+        )
         _tokens = dict(zip(self.INPUTS, inputs))
         _states = tuple((x.mT if x.dim() == 3 else x).to(working(x)) for x in state)
         _given = (*_states, _tokens["f_p"], _tokens["f_q"], _tokens["lam"], _tokens["theta"])

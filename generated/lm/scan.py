@@ -79,13 +79,17 @@ class ScanOperators(Operators):
         )
 
 
-def as_tokens(channels: int, axes: int, /, **inputs: Tensor) -> tuple[Tensors, torch.dtype]:
-    """The inputs in one shape, (B, C, T) as (B, T, C) in memory or (B, C), and the dtype that was given."""
+def as_tokens(
+    channels: int, axes: int, state: tuple[int, ...] = (), /, **inputs: Tensor
+) -> tuple[Tensors, torch.dtype]:
+    """The inputs in one shape, (B, C, T) as (B, T, C) in memory or (B, C), and the dtype that was given; ``state``: the
+    shape of states that go with them. Raises TypeError and ValueError."""
     shapes = [tuple(check_input(x, name).shape) for name, x in inputs.items()]
     try:
-        shape = broadcast(*shapes, (1, channels, *([1] * (axes - 2))))
+        shape = broadcast(*shapes, state, (1, channels, *([1] * (axes - 2))))
     except RuntimeError as error:
-        raise ValueError(f"inputs of shapes {shapes} do not broadcast to {channels} channels") from error
+        beside = f" and states of {state}" if state else ""
+        raise ValueError(f"inputs of shapes {shapes} do not broadcast to {channels} channels{beside}") from error
     dtype = next(iter(inputs.values())).dtype
     for x in inputs.values():
         dtype = torch.promote_types(dtype, x.dtype)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torch import Tensor
@@ -46,6 +47,15 @@ def of_sample(x: Any, axes: int, name: str) -> Tensor:
     if check_input(x, name).dim() not in (1, 2):
         raise ValueError(f"{name} has shape {tuple(x.shape)}; needed: (B,) or (B, C), one number a sample or channel")
     return x.reshape((*x.shape, *[1] * (axes - x.dim())))
+
+
+def as_tolerance(value: Any, name: str) -> float:
+    """A finite number that is not negative; raises TypeError and ValueError."""
+    if isinstance(value, (str, bool)) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name} is a number, not {type(value).__name__}")
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name}={value!r} must be finite and not negative")
+    return float(value)
 
 
 def as_count(value: Any, name: str, least: int) -> int:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from . import operators, reference
-from .arguments import check_given
+from .arguments import as_count, as_tolerance, check_given
 from .base import as_dtype, by_reference, exact, transformed
 from .checks import checked
 from .lattice import LatticeLayer
@@ -78,10 +78,10 @@ class Maze(LatticeLayer):
         self.solver = "cg" if solver is None else solver
         if self.solver not in ("cg", "monotone"):
             raise ValueError(f"solver={self.solver!r} is not one of ('cg', 'monotone')")
-        self.rtol = 1e-06 if rtol is None else rtol
-        self.bwd_rtol = self.rtol if bwd_rtol is None else bwd_rtol
-        self.atol = 0.0 if atol is None else atol
-        self.max_iter = 4000 if max_iter is None else max_iter
+        self.rtol = 1e-06 if rtol is None else as_tolerance(rtol, "rtol")
+        self.bwd_rtol = self.rtol if bwd_rtol is None else as_tolerance(bwd_rtol, "bwd_rtol")
+        self.atol = 0.0 if atol is None else as_tolerance(atol, "atol")
+        self.max_iter = 4000 if max_iter is None else as_count(max_iter, "max_iter", 1)
 
     @exact
     @from_state

@@ -77,8 +77,12 @@ def from_state(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate
 
     @wraps(method)
     def run(self: Any, /, *given: P.args, **named: P.kwargs) -> R:
-        if given and isinstance(given[0], tuple):
-            given, named = self._started(method.__name__, given[0], given[1:], named)
+        first = given[0] if given else None
+        if self.START == "warm_start" and not isinstance(first, tuple) and isinstance(named.get(self.START), tuple):
+            first = named.pop(self.START)  # a State by the keyword of its field
+            given = (first, *given)
+        if isinstance(first, tuple):
+            given, named = self._started(method.__name__, first, given[1:], named)
         if not self.START and len(given) > len(self.FIELDS):
             given, named = self._by_position(method.__name__, given, named)
         if "t0" in named and not getattr(self, "TIMED", False):

@@ -221,7 +221,8 @@ class OneTensor(nn.Module):
         layer: Any = self.layer
         given = {self.taken: x, **{name: getattr(self, f"held_{name}") for name in self.held}}
         if self.field is not None:
-            return getattr(layer(**given), self.field)
+            end = layer(**given)
+            return getattr(end if hasattr(end, self.field) else end[-1], self.field)  # behind what a memory reads
         if hasattr(layer, "forward_readout"):
             return layer.forward_readout(**given)[1]
         read = () if layer.START == "state" else (*layer.INPUTS, "edge_index")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from . import operators, reference
-from .arguments import check_given, check_state
+from .arguments import as_count, as_tolerance, check_given, check_state
 from .base import BaseLayer, NotConverged, by_reference, exact, readable
 from .checks import checked
 from .graph import Dense, Sparse
@@ -89,10 +89,10 @@ class Sudoku(BaseLayer):
         if solver not in ("auto", "cholesky", "cg"):
             raise ValueError(f"solver={solver!r} is not one of ('auto', 'cholesky', 'cg')")
         self.solver = solver
-        self.rtol = 1e-06 if rtol is None else rtol
-        self.bwd_rtol = self.rtol if bwd_rtol is None else bwd_rtol
-        self.atol = 0.0 if atol is None else atol
-        self.max_iter = 1000 if max_iter is None else max_iter
+        self.rtol = 1e-06 if rtol is None else as_tolerance(rtol, "rtol")
+        self.bwd_rtol = self.rtol if bwd_rtol is None else as_tolerance(bwd_rtol, "bwd_rtol")
+        self.atol = 0.0 if atol is None else as_tolerance(atol, "atol")
+        self.max_iter = 1000 if max_iter is None else as_count(max_iter, "max_iter", 1)
         register_parameters(self, init, device, dtype)
 
     def _graph(self, edge_index: Tensor | None, nodes: int) -> Graph:
