@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -55,6 +56,46 @@ def test_an_energy_that_moves_is_told_the_times(tmp_path) -> None:
     assert torch.equal(layer.energy(states.last), layer.energy(states.last, t=0.0))
     _last, read = layer.rollout_readout(drawn((3, 2), 1), drawn((3, 2), 2))
     assert torch.equal(read, layer.readout(states, t=times))
+
+
+def test_inputs_and_times_of_another_trajectory_are_refused(tmp_path) -> None:
+    layer = made(heated(RK4(K, 0.03)), tmp_path)
+    edges, shape = torch.tensor([[0, 1, 2], [1, 2, 0]]), (2, 2, 4)
+    given = {"w": drawn((1, 1, 3), 2).abs(), "edge_index": edges}
+    states = layer.rollout(drawn(shape, 1), s=drawn((2, 2, K, 4), 3), **given)
+    for wrong in (drawn((2, 2, K - 1, 4), 3), drawn((3, 2, K, 4), 3)):
+        with pytest.raises(ValueError, match=r"s has sizes .* the trajectory has 6 states of 2 samples"):
+            layer.energy(states, s=wrong, t=0.0, **given)
+    with pytest.raises(ValueError, match=r"t has sizes \(5,\)"):
+        layer.energy(states, s=drawn((2, 2, K, 4), 3), t=torch.zeros(K - 1), **given)
+    for wrong, error in ((drawn((2, 2, 4), 3), ValueError), ([1.0], TypeError), (None, TypeError), (0.5, TypeError)):
+        with pytest.raises(error, match="s "):
+            layer.check_step(drawn(shape, 1), s=wrong, **given)
+
+
+@pytest.mark.parametrize(
+    ("time", "error", "words"),
+    [
+        (float("nan"), ValueError, "must be finite, not nan"),
+        (torch.tensor([0.0, float("inf"), 0.0]), ValueError, "must be finite"),
+        ([0.0, 1.0, 2.0], TypeError, "not list; torch.tensor makes one"),
+        (1j, TypeError, "not complex"),
+        ("a", TypeError, "not str"),
+        (True, TypeError, "not bool"),
+        (torch.tensor(1j), ValueError, "complex64"),
+        (torch.zeros(2), ValueError, "(), or (3,)"),
+    ],
+    ids=str,
+)
+def test_what_is_no_time_is_refused(time: Any, error: type[Exception], words: str, tmp_path) -> None:
+    layer = made(oscillator(Leapfrog(K, DT), damped=False, moving=False), tmp_path)
+    start = layer.STATE(drawn((3, 2), 1), drawn((3, 2), 2))
+    for method in (layer.forward, layer.rollout, layer.rollout_readout, layer.check_step):
+        with pytest.raises(error, match=re.escape(words)):
+            method(start, t0=time)
+    for method in (layer.energy, layer.readout, layer.rates):
+        with pytest.raises(error, match=re.escape(words)):
+            method(start, t=time)
 
 
 def test_a_reading_without_t_asks_for_none(tmp_path) -> None:
