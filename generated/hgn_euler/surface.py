@@ -115,8 +115,8 @@ class Surface(nn.Module):
         again, and let no gradient into parameters; ``freeze(False)`` takes that back. Returns the layer.
 
         The buffers are no part of checkpoints. Loading one, moving the layer to a device or dtype, and a new ``dt``
-        make them anew; so does ``freeze()``, which is needed where a raw tensor was written to. A parameter is not
-        assigned to while it is frozen."""
+        make them anew; so does ``freeze()``, which is needed where a raw tensor, or a tensor that is the time step, was
+        written to. A parameter is not assigned to while it is frozen."""
         for name in self._frozen:
             delattr(self, name)
         first, self._frozen, self._results = not self._frozen, (), {}

@@ -41,7 +41,8 @@ def framed(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any
                 _fits(name, x.shape, (samples, count))
                 return x if x.dim() == 0 else x.expand(samples, count).flatten()
             if x.dim() == 3 + self._axes(name, inputs):
-                _fits(name, (x.shape[0], x.shape[2]), (samples, count))
+                end = None if name not in self.ALONG and x.dim() == first.dim() else 3
+                _fits(name, (x.shape[0], *x.shape[2:end]), (samples, *first.shape[2:end]))
                 return _folded(x.expand(samples, -1, count, *x.shape[3:]))
             shared = name not in self.SAMPLES and x.dim() < 2 + self._axes(name, inputs)
             return x if shared or x.shape[0] == 1 else x.repeat_interleave(count, 0)
@@ -63,13 +64,15 @@ def framed(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any
     return run
 
 
-def _fits(name: str, sizes: Sequence[int], trajectory: tuple[int, int]) -> None:
-    """Sizes (B, n), or (n,), are those of the trajectory, or one. Raises ValueError."""
-    if any(own not in (1, wanted) for own, wanted in zip(reversed(sizes), reversed(trajectory))) or len(sizes) > 2:
-        samples, count = trajectory
+def _fits(name: str, sizes: Sequence[int], trajectory: tuple[int, ...]) -> None:
+    """Sizes (B, n, *S), or (B, n) or (n,), are those of the trajectory, or one. Raises ValueError."""
+    pairs = zip(reversed(sizes), reversed(trajectory))
+    if len(sizes) > len(trajectory) or any(own not in (1, wanted) for own, wanted in pairs):
+        samples, count, *sites = trajectory
+        over = f" over sites {tuple(sites)}" if sites else ""
         raise ValueError(
-            f"{name} has sizes {tuple(sizes)} of samples and states; the trajectory has {count} states of {samples} "
-            "samples, as (B, C, n, ...), and so has what goes with it, or 1 where it is the same for all"
+            f"{name} has sizes {tuple(sizes)} beside channels; the trajectory has {count} states of {samples} samples"
+            f"{over}, as (B, C, n, ...), and so has what goes with it, or 1 where it is the same for all"
         )
 
 

@@ -64,7 +64,9 @@ def test_inputs_and_times_of_another_trajectory_are_refused(tmp_path) -> None:
     given = {"w": drawn((1, 1, 3), 2).abs(), "edge_index": edges}
     states = layer.rollout(drawn(shape, 1), s=drawn((2, 2, K, 4), 3), **given)
     for wrong in (drawn((2, 2, K - 1, 4), 3), drawn((3, 2, K, 4), 3)):
-        with pytest.raises(ValueError, match=r"s has sizes .* the trajectory has 6 states of 2 samples"):
+        with pytest.raises(
+            ValueError, match=r"s has sizes .* the trajectory has 6 states of 2 samples over sites \(4,\)"
+        ):
             layer.energy(states, s=wrong, t=0.0, **given)
     with pytest.raises(ValueError, match=r"t has sizes \(5,\)"):
         layer.energy(states, s=drawn((2, 2, K, 4), 3), t=torch.zeros(K - 1), **given)
