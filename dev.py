@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -31,8 +33,22 @@ SUPPORTED = [(3, 10), (3, 11), (3, 12), (3, 13)]
 
 def run(*command: object, **environment: str) -> int:
     """Run a command in the repository; its exit code."""
-    print("$", " ".join(str(part).replace(str(ROOT) + os.sep, "") for part in command), flush=True)
+    print(line_of(command), flush=True)
     return subprocess.call([str(part) for part in command], cwd=ROOT, env={**os.environ, **environment})
+
+
+def run_aside(*command: object, **environment: str) -> int:
+    """The same beside another command: what it prints comes when it has ended, in one piece."""
+    words = [str(part) for part in command]
+    done = subprocess.run(
+        words, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    print(line_of(command) + "\n" + done.stdout.decode(errors="replace"), end="", flush=True)
+    return done.returncode
+
+
+def line_of(command: "tuple[object, ...]") -> str:
+    return "$ " + " ".join(str(part).replace(str(ROOT) + os.sep, "") for part in command)
 
 
 def interpreter() -> str:
@@ -99,17 +115,21 @@ def quick() -> int:
 
 
 def test() -> int:
-    """Static checks, then the suite; Triton fixes its mode at import, so its interpreter gets a process of its own."""
-    rows = []  # name, seconds, passed, failed
-    for check in CHECKS:
-        bad, seconds = timed(check)
-        rows.append((" ".join(check), seconds, 1 - bad, bad))
-    for name, arguments, environment in (
-        ("pytest", [], {}),
-        ("pytest, Triton's interpreter", ["tests/kernels"], {"TRITON_INTERPRET": "1"}),
-    ):
-        if (ROOT / "tests/kernels").is_dir() or not environment:
-            rows += pytest(name, arguments, environment)
+    """Static checks, the suite, and the kernels in Triton's interpreter, which fixes its mode at import.
+
+    All three begin at once: what has one process, or ends with one, leaves no core idle. The seconds of a group are
+    those from its beginning to its end.
+    """
+    began = time.monotonic()
+    with ThreadPoolExecutor(3) as at_once:
+        static = at_once.submit(checked)
+        interpreted = at_once.submit(
+            pytest, run_aside, "pytest, Triton's interpreter", ["-n", "1", "tests/kernels"], {"TRITON_INTERPRET": "1"}
+        )
+        # Neighbours stay in one process while they can: they share what they build.
+        rows = pytest(run, "pytest", ["-n", "2", "--dist", "worksteal"], {})
+        rows = static.result() + rows + interpreted.result()
+    print("\n{:.0f} seconds in all; of them the groups, which run at once:".format(time.monotonic() - began))  # noqa: UP032
     print("\nseconds  passed  failed")
     for name, seconds, good, bad in rows:
         print("{:7.0f}  {:6d}  {:6d}  {}".format(seconds, good, bad, name))  # noqa: UP032
@@ -119,17 +139,30 @@ def test() -> int:
     return int(failed > 0)
 
 
-def pytest(name: str, arguments: "list[str]", environment: "dict[str, str]") -> "list[tuple[str, float, int, int]]":
-    """Run pytest in two processes of one thread; name, seconds, passed and failed of all, by folder, and of the slowest
-    files."""
+def checked() -> "list[tuple[str, float, int, int]]":
+    """Run the static checks, one after the other; name, seconds, passed and failed of each."""
+    rows = []
+    for check in CHECKS:
+        began = time.monotonic()
+        bad = int(run_aside(PYTHON, "-m", *check) != 0)
+        rows.append((" ".join(check), time.monotonic() - began, 1 - bad, bad))
+    return rows
+
+
+def pytest(
+    runs: "Callable[..., int]", name: str, arguments: "list[str]", environment: "dict[str, str]"
+) -> "list[tuple[str, float, int, int]]":
+    """Run pytest in processes of one thread, by ``run`` or ``run_aside``.
+
+    Name, seconds, passed and failed of all, by folder, and of the slowest files.
+    """
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         bytecode = {"PYTHONDONTWRITEBYTECODE": ""}  # tests start many processes, which are to compile no module again
-        # Neighbours stay in one process while they can: they share what they build.
-        command = [PYTHON, "-m", "pytest", "-n", "2", "--dist", "worksteal", "--junitxml", report, *arguments]
-        code = run(*command, **{**threads, **bytecode, **environment})
+        command = [PYTHON, "-m", "pytest", "--junitxml", report, *arguments]
+        code = runs(*command, **{**threads, **bytecode, **environment})
         seconds = time.monotonic() - began
         if not report.exists():
             return [(name, seconds, 0, 1)]

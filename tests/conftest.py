@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from metrigen import caches  # noqa: F401  # before a test imports SymPy
 from tests import processes
 from tests.lengths import LONG, covering
 
@@ -49,6 +51,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = {item for found in cells.values() for item in found} - kept
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays, and expressions, which tests are full of, have no cycles: the collector need not
+    go through them again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _values(item: pytest.Item) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Processes of their own that have what is slow to import: forks of a server that imports PyTorch and the like once.
 
-A trainer takes two seconds of work and eight of imports. What a fork prints, writes and ends with is what a process
-from nothing does: descriptors, working folder, arguments and environment are its own. The long run, and a machine
-that cannot fork, begins from nothing.
+A trainer takes two seconds of work and eight of imports, and a package is imported in a quarter of a second where
+PyTorch and its compiler are there. What a fork prints, writes and ends with is what a process from nothing does:
+descriptors, working folder, arguments and environment are its own. The long run, and a machine that cannot fork,
+begins from nothing.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from unittest.mock import patch
 
 from tests.lengths import LONG
@@ -45,13 +48,24 @@ class Call:
 
 
 def python(*words: object, cwd: Path = ROOT, fork: bool = FORKS, **environment: str | None) -> Done:
-    """``python words`` in a process of its own, words that begin with -m or with a file; a variable that is None is
-    taken out of its environment."""
+    """``python words`` in a process of its own, words that begin with -m, -c or a file, or with -W before that; a
+    variable that is None is taken out of its environment."""
     given = tuple(map(str, words))
     if fork:
         return _forked([Call(given, _changed(environment), cwd)])
     return subprocess.run([sys.executable, *given], cwd=cwd, env=_changed(environment), capture_output=True, text=True,
                           timeout=SECONDS, check=False)  # fmt: skip
+
+
+def together(count: int, *words: object, **environment: str) -> Done:
+    """``python words`` in ``count`` processes at once: what all printed, and the first exit code that is not 0."""
+    given = tuple(map(str, words))
+    if FORKS:
+        return _forked([Call(given, _changed(environment), ROOT)] * count)
+    running = [subprocess.Popen([sys.executable, *given], cwd=ROOT, env=_changed(environment), text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(count)]  # fmt: skip
+    out, err = zip(*(process.communicate(timeout=SECONDS) for process in running), strict=True)
+    return Done(given, next(filter(None, (p.returncode for p in running)), 0), "".join(out), "".join(err))
 
 
 def ranks(count: int, name: str, *arguments: object, **environment: str) -> Done:
@@ -121,12 +135,21 @@ def _work(call: Call, printed: list[Path]) -> None:
     os.environ.clear()
     os.environ.update(call.environment)
     os.chdir(call.cwd)
-    first, *rest = call.words
-    sys.argv = rest if first == "-m" else [first, *rest]
-    sys.path.insert(0, str(call.cwd if first == "-m" else Path(first).resolve().parent))
+    words = list(call.words)
+    while words[0] == "-W":
+        warnings.simplefilter(words[1])  # type: ignore[arg-type]
+        del words[:2]
+    first, *rest = words
+    module, text = first == "-m", first == "-c"
+    sys.argv = ["-c", *rest[1:]] if text else rest if module else words
+    path = [str(call.cwd if module or text else Path(first).resolve().parent)]
+    sys.path[:0] = path + [entry for entry in call.environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
     try:
-        if first == "-m":
+        if module:
             runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+        elif text:
+            sys.modules["__main__"] = ModuleType("__main__")
+            exec(compile(rest[0], "<string>", "exec"), sys.modules["__main__"].__dict__)
         else:
             runpy.run_path(first, run_name="__main__")
     finally:

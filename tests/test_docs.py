@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests import processes
 from tests.conftest import ROOT
 from tests.test_layers import EDGES
 
@@ -31,7 +31,7 @@ def test_the_tutorial(metrigen: Run, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(train, encoding="utf-8")
     assert equations in metrigen("show", "rope.py", cwd=tmp_path).stdout
     assert metrigen("build", "rope.py", cwd=tmp_path).returncode == 0
-    done = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = processes.python("train.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     wrong = [abs(a - b) for a, b in zip(numbers(done.stdout), numbers(found), strict=True)]
     assert max(wrong) < 2e-3, done.stdout

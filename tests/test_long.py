@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -82,7 +83,11 @@ def test_the_time_of_every_group_is_printed(
     monkeypatch.setattr(dev, "ROOT", tmp_path)
     monkeypatch.setattr(dev, "PYTHON", sys.executable)
     assert dev.test() == 1
-    table = capsys.readouterr().out.split("seconds  passed  failed\n")[1].splitlines()
+    whole, table = capsys.readouterr().out.split("seconds  passed  failed\n")
+    table = table.splitlines()
+    assert re.search(r"^\d+ seconds in all", whole, re.M)
+    assert "$ " in whole  # what ran aside is told too
+    assert all(f"-m {check}" in whole for check in ("ruff check .", "mypy", "pytest"))
     figures = {line.split(maxsplit=3)[3]: line.split(maxsplit=3)[1:3] for line in table[:-1]}
     assert figures["pytest"] == ["2", "0"]
     assert figures["tests/kernels"] == ["0", "1"]  # the last one of that name: in the interpreter

@@ -7,16 +7,15 @@ of another machine.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.conftest import ROOT
 from tests.lengths import spread
 
@@ -49,7 +48,7 @@ def source(page: str) -> Path:
 def printed(text: str, folder: Path, kernels: bool = False) -> list[str]:
     """What the blocks of a page print, run in a folder; nothing for those that are saved, and for bash that has nothing
     below it."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "METRIGEN_CPU_KERNELS": str(int(kernels))}
+    environment = {"PYTHONPATH": str(ROOT), "METRIGEN_CPU_KERNELS": str(int(kernels))}
     program, places = [], []
     if text.count("\nmetrigen show specs/") > 2:
         (folder / "specs").symlink_to(ROOT / "specs")
@@ -59,7 +58,7 @@ def printed(text: str, folder: Path, kernels: bool = False) -> list[str]:
         name = re.match(r"# (\w+\.py)\n", code)
         if language == "bash":
             lines = [shlex.split(line, comments=True) for line in code.splitlines()]
-            out = "".join(_run([sys.executable, "-m", *RUNS.get(line[0], line[:1]), *line[1:]], folder, environment)
+            out = "".join(_run(["-m", *RUNS.get(line[0], line[:1]), *line[1:]], folder, environment)
                           for line in lines if line)  # fmt: skip
             found[i] = "".join(f"{row.rstrip()}\n" for row in out.splitlines()) if expected else ""
         elif name:
@@ -68,13 +67,13 @@ def printed(text: str, folder: Path, kernels: bool = False) -> list[str]:
             program.append(code)
             places.append(i)
     (folder / "page.py").write_text(first + f"\nprint({MARK!r})\n".join(program), encoding="utf-8")
-    parts = _run([sys.executable, "page.py"], folder, environment).split(f"{MARK}\n")
+    parts = _run(["page.py"], folder, environment).split(f"{MARK}\n")
     found |= zip(places, parts if places else [], strict=True)
     return [found.get(i, "") for i in range(len(BLOCKS.findall(text)))]
 
 
 def _run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = processes.python(*command, cwd=folder, **environment)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done.stdout
 

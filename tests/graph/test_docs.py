@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests import processes
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs/concepts/graphs.md").read_text(encoding="utf-8")
@@ -20,6 +20,6 @@ def test_the_worked_example(metrigen: Callable[..., subprocess.CompletedProcess[
     (tmp_path / "use.py").write_text(use, encoding="utf-8")
     built = metrigen("build", "club.py", cwd=tmp_path)
     assert built.returncode == 0, built.stderr
-    done = subprocess.run([sys.executable, "use.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = processes.python("use.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == expected

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
-import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from types import ModuleType
 import pytest
 import torch
 
+from tests import processes
 from tests.kernels.ladder import system
 from tests.lattice.emitted import layer_class, package
 
@@ -241,7 +241,6 @@ def test_many_processes_compile_at_once(package_of: ModuleType, tmp_path: Path) 
     """Every one of them gets a whole library; one file stays."""
     folder = Path(str(package_of.__file__)).parents[1]
     code = f"import {package_of.__name__}.cpu as cpu; assert cpu._load('tiny', {TEXT!r}, ()).threads() == 7"
-    environment = {**os.environ, "METRIGEN_CACHE": str(tmp_path), "PYTHONPATH": str(folder)}
-    running = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(3)]
-    assert [process.wait() for process in running] == [0, 0, 0]
+    done = processes.together(3, "-c", code, METRIGEN_CACHE=str(tmp_path), PYTHONPATH=str(folder))
+    assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.iterdir())) == 1

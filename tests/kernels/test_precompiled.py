@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 
 from metrigen.backends.cpu import ahead, machine
 from metrigen.errors import BuildError
+from tests import processes
 from tests.conftest import ROOT
 
 pytestmark = [
@@ -81,10 +81,9 @@ ROPE = program("rope", "Rope", READ, 1, 1)
 
 def ran(folder: Path, code: str, shape: str, compiler: bool = False, warn: str = "error") -> Any:
     """A program in the folder of packages, without a compiler and with an empty cache unless one is given."""
-    environment = {**os.environ, "PATH": os.environ["PATH"] if compiler else str(folder / "no programs"), "CXX": "",
+    environment = {"PATH": os.environ["PATH"] if compiler else str(folder / "no programs"), "CXX": "",
                    "PYTHONPATH": str(folder), "METRIGEN_CACHE": str(folder / "cache")}  # fmt: skip
-    command = [sys.executable, "-W", warn, "-c", code, shape]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return processes.python("-W", warn, "-c", code, shape, cwd=folder, **environment)
 
 
 def edit(folder: Path, **changed: Any) -> None:

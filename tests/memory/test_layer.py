@@ -25,6 +25,7 @@ from metrigen.emit.package import package_files
 from metrigen.errors import BuildError, SpecWarning
 from metrigen.memory import cache
 from metrigen.memory.key import compiler_digest, compiler_files, digest_of
+from tests import processes
 from tests.conftest import ROOT
 from tests.integrators import test_composition
 from tests.memory.systems import CHANGES, Drawn, Own, moved, oscillator, wave
@@ -58,10 +59,8 @@ def texts(folder: Path) -> dict[str, str]:
 
 
 def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    fork = processes.FORKS and "PYTHONHASHSEED" not in environment
+    return processes.python("-c", program, fork=fork, PYTHONPATH=str(ROOT), **environment)
 
 
 def test_a_spec_file_gives_the_package_of_a_build_to_the_byte(tmp_path: Path) -> None:
@@ -236,10 +235,10 @@ def test_what_is_killed_while_it_writes_leaves_nothing(folder: Path) -> None:
 
 def test_two_processes_at_once_get_one_layer(folder: Path) -> None:
     program = "import metrigen; from tests.memory.systems import oscillator as o; print(metrigen.layer(o())(1).config)"
-    command, environment = [sys.executable, "-c", program], {**os.environ, "PYTHONPATH": str(ROOT)}
-    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    one, two = (process.communicate()[0] for process in both)
-    assert one == two != ""
+    done = processes.together(2, "-c", program, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    one, two = done.stdout.splitlines()
+    assert one == two
     assert len(list(folder.iterdir())) == 1
 
 
