@@ -41,7 +41,7 @@ from metrigen.emit.package import package_files
 from metrigen.spec.names import check_name, check_system_name
 from metrigen.spec.reserved import BUILTINS, CLASSES, EMITTED, ENDINGS, TORCH
 from tests.lattice.emitted import compiled, layer_class, package
-from tests.lengths import LONG
+from tests.lengths import LONG, picked
 from tests.names.capture import captured, derived, marked
 
 SPECS = (
@@ -54,6 +54,12 @@ SPECS = (
     "gallery/langevin_chain",
     "gallery/rotating_delta_rule",
     *(["gallery/elastic_pendulum"] if LONG else []),
+)
+SHIPPED = sorted(
+    file.relative_to(root).with_suffix("").as_posix()
+    for root in (Path(__file__).parents[2] / "specs",)
+    for file in root.rglob("*.py")
+    if not file.stem.startswith("_")
 )
 LIBM = "log exp sin cos tan sqrt pow gamma lgamma tgamma erf j0 y0 jn yn floor ceil fabs abs fma hypot".split()
 HOSTILE = (
@@ -331,19 +337,26 @@ def test_what_finds_the_values_of_a_step_gives_way_to_names_of_a_spec(
 
 
 def syntax_of(file: Path) -> None:
+    """All entries compile, with the names that the package defines for them."""
     entries = sorted(set(re.findall(r"ENTRY_(\w+)", file.read_text(encoding="utf-8")))) or ["none"]
-    defines = ["-DR=double", "-DW=4", "-DG=1", *(f"-DENTRY_{entry}" for entry in entries)]
+    defined = re.findall(r"-D(\w+)=", file.with_name("cpu.py").read_text(encoding="utf-8"))
+    numbers = {"R": "double", "W": "4", "G": "1", "LANES": "4"}
+    defines = [*(f"-D{name}={numbers[name]}" for name in defined), *(f"-DENTRY_{entry}" for entry in entries)]
     command = ["g++", "-std=c++17", "-fsyntax-only", "-fopenmp", "-w", *defines, os.fspath(file)]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr[:2000]
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
-@pytest.mark.parametrize("spec", ["maze", "lm", "gallery/kdv"])
+@pytest.mark.parametrize("spec", picked(SHIPPED, "maze", "lm", "gallery/kdv", "gallery/langevin_chain"))
 def test_the_kernels_of_shipped_specs_are_cpp(spec: str, root: Path, tmp_path: Path) -> None:
+    """All entries of every package compile, those as well that its tests do not call."""
     compiled = compile_file(root / f"specs/{spec}.py", lambda _: None, lambda _: None)
     files = package_files(compiled)
-    (tmp_path / "kernels.cpp").write_text(files["kernels.cpp"], encoding="utf-8")
+    if "kernels.cpp" not in files:
+        pytest.skip("no CPU kernels")
+    for name in ("kernels.cpp", "cpu.py"):
+        (tmp_path / name).write_text(files[name], encoding="utf-8")
     syntax_of(tmp_path / "kernels.cpp")
 
 

@@ -271,7 +271,8 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
         by_step=[{"read": names.index(n), "fixed": i, "place": driven.index(i)} for n, i in by_step.items()],
         read_sites=[{"site": k, "state": n in state, "step": own.index(n) if n in by_step else -1}
                     for k, n in enumerate(sites)],
-        step_imports=bool(moving.group.imported), read_imports=bool(reading.group.imported),
+        step_imports=bool(moving.group.imported) or any(a.noise for a in moving.group.fixed),
+        read_imports=bool(reading.group.imported),
         step_sums=[_word(a) for a in moving.group.sums], read_sums=[_word(a) for a in reading.group.sums],
         units=_has_units(_all_programs(lowered)),
         solving=bool(equations_in(body)), calls=moving.calls, coupled=points == "samples",
