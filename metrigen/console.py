@@ -104,6 +104,24 @@ def stage_line(stage: Stage) -> str:
     return line
 
 
+class Rows:
+    """A table that is printed row by row, so that the first need not wait for the last: the widths are given."""
+
+    def __init__(self, *columns: tuple[str, int], last: str = "") -> None:
+        self._columns, self._last = columns, last
+        self._begun = False
+
+    def row(self, *cells: str | Text) -> Table:
+        """The next row, the first below the titles."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=not self._begun)
+        for title, width in self._columns:
+            table.add_column(title, width=width, no_wrap=True)
+        table.add_column(self._last, overflow="fold")
+        table.add_row(*cells)
+        self._begun = True
+        return table
+
+
 def laws_table(laws: Sequence[Law]) -> Table:
     """The laws with their verdicts; long reasons wrap inside their column."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,19 +28,15 @@ class Finding:
     text: str
 
 
-def examine() -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
-    """What there is, and what will run, with the reason where it will not."""
-    compiler = _compiler()
-    there = (
-        Finding("Python", sys.version_info[:2] >= (3, 10), f"{platform.python_version()}, {sys.executable}"),
-        Finding("platform", True, f"{platform.platform()}, {os.cpu_count()} CPUs"),
-        Finding("metrigen", True, f"{metrigen.__version__}, {Path(metrigen.__file__).parent}"),
-        *_packages(),
-        *compiler,
-        _cache(),
-        _gpu(),
-    )
-    return there, _runs({finding.part: finding for finding in there})
+def examine() -> Iterator[Finding]:
+    """What there is, each as it is found: the compiler is tried, and PyTorch imported, after what is quick."""
+    yield Finding("Python", sys.version_info[:2] >= (3, 10), f"{platform.python_version()}, {sys.executable}")
+    yield Finding("platform", True, f"{platform.platform()}, {os.cpu_count()} CPUs")
+    yield Finding("metrigen", True, f"{metrigen.__version__}, {Path(metrigen.__file__).parent}")
+    yield from _packages()
+    yield _cache()
+    yield from _compiler()
+    yield _gpu()
 
 
 def _version(name: str) -> str:
@@ -49,26 +46,25 @@ def _version(name: str) -> str:
         return ""
 
 
-def _packages() -> list[Finding]:
-    needed = {name: _version(name) for name in NEEDED}
-    found = [Finding(name, bool(text), text or "not installed, and metrigen needs it") for name, text in needed.items()]
+def _packages() -> Iterator[Finding]:
+    for name in NEEDED:
+        text = _version(name)
+        yield Finding(name, bool(text), text or "not installed, and metrigen needs it")
     for name, use in OPTIONAL.items():
         text = _version(name)
-        found.append(Finding(name, bool(text), text or f"not installed; {use}: pip install {name}"))
-    return found
+        yield Finding(name, bool(text), text or f"not installed; {use}: pip install {name}")
 
 
-def _compiler() -> tuple[Finding, ...]:
+def _compiler() -> Iterator[Finding]:
     try:
         command = cpu.compiler()
     except FileNotFoundError as error:
-        return (Finding("compiler", False, str(error)),)
-    reason = cpu.why_no_openmp(command)
+        yield Finding("compiler", False, str(error))
+        return
     words = cpu.version(command)
-    return (
-        Finding("compiler", bool(words), f"{' '.join(command)}: {words or 'it does not say its version'}"),
-        Finding("OpenMP", not reason, reason or "a trial compiles"),
-    )
+    yield Finding("compiler", bool(words), f"{' '.join(command)}: {words or 'it does not say its version'}")
+    reason = cpu.why_no_openmp(command)
+    yield Finding("OpenMP", not reason, reason or "a trial compiles")
 
 
 def _cache() -> Finding:
@@ -89,7 +85,9 @@ def _gpu() -> Finding:
     return Finding("GPU", bool(devices), "; ".join(devices) or "torch finds none")
 
 
-def _runs(there: dict[str, Finding]) -> tuple[Finding, ...]:
+def verdicts(found: Sequence[Finding]) -> tuple[Finding, ...]:
+    """What will run with what was ``found``, with the reason where it will not."""
+    there = {finding.part: finding for finding in found}
     missing = [name for name in NEEDED if not there[name].good]
     torch = triton.why_no_torch()
     kernels = torch or next((there[p].text for p in ("compiler", "OpenMP") if p in there and not there[p].good), "")

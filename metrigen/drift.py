@@ -10,11 +10,12 @@ from typing import Any
 
 from metrigen import manifests
 from metrigen.drift_notation import plain
+from metrigen.drift_parameters import parameters
 from metrigen.emit.manifest import NAME as MANIFEST
 from metrigen.emit.rows import addends
 from metrigen.emit.tree import Difference
 
-_DERIVATION = "DERIVATION.md"
+_DERIVATION, _MODULE = "DERIVATION.md", "module.py"
 _FORMULA = re.compile(r"^## ([^\n]*)$|^\$\$\n(.*?)\n\$\$$", re.M | re.S)
 _LAW = re.compile(r"^\| (\w+) \| (proved|conditional|sampled|failed) \|", re.M)
 
@@ -23,14 +24,16 @@ _LAW = re.compile(r"^\| (\w+) \| (proved|conditional|sampled|failed) \|", re.M)
 class Drift:
     """state  "not built", or "not up to date"
 
-    causes  what is behind it: the spec, versions, options
-    files   kind of a difference -> names
-    terms   section of the derivation, and the terms that it loses (-) and gains (+)
-    laws    "NAME: verdict before -> verdict now"
+    causes      what is behind it: the spec, versions, options
+    parameters  "parameter NAME: init 0.1 -> 0.5", and signs, bounds, shapes
+    files       kind of a difference -> names
+    terms       section of the derivation, and the terms that it loses (-) and gains (+)
+    laws        "NAME: verdict before -> verdict now"
     """
 
     state: str
     causes: tuple[str, ...]
+    parameters: tuple[str, ...]
     files: Mapping[str, tuple[str, ...]]
     terms: tuple[str, ...]
     laws: tuple[str, ...]
@@ -41,12 +44,13 @@ class Drift:
         if self.state == "not built":
             return []
         files = [f"{kind}: {', '.join(names)}" for kind, names in self.files.items()]
-        return [*self.causes, *files, *self.terms, *(f"law {law}" for law in self.laws)]
+        return [*self.causes, *self.parameters, *files, *self.terms, *(f"law {law}" for law in self.laws)]
 
     def values(self) -> dict[str, Any]:
         """For programs."""
         files = {kind: list(names) for kind, names in self.files.items()}
-        return {"causes": list(self.causes), "files": files, "terms": list(self.terms), "laws": list(self.laws)}
+        parts = {"causes": self.causes, "parameters": self.parameters, "terms": self.terms, "laws": self.laws}
+        return {"files": files} | {name: list(lines) for name, lines in parts.items()}
 
 
 def summary(expected: Mapping[str, str], folder: Path, differences: Sequence[Difference]) -> Drift:
@@ -54,15 +58,16 @@ def summary(expected: Mapping[str, str], folder: Path, differences: Sequence[Dif
     files = {kind: tuple(d.name for d in differences if d.kind == kind) for kind in ("changed", "missing", "extra")}
     files = {kind: names for kind, names in files.items() if names}
     if len(files.get("missing", ())) == len(expected):
-        return Drift("not built", (), files, (), ())
+        return Drift("not built", (), (), files, (), ())
     built = manifests.read(folder)
     edited = manifests.edited(built, folder)
     causes = _causes(built, manifests.parsed(expected[MANIFEST]))
     causes += (f"edited since: {', '.join(edited)}",) if edited else ()
     before, now = _text(folder / _DERIVATION), expected[_DERIVATION]
-    changed = any(d.name == _DERIVATION and d.kind == "changed" for d in differences)
-    terms, laws = (_terms(before, now), _laws(before, now)) if changed else ((), ())
-    return Drift("not up to date", causes or ("files were added or taken away",), files, terms, laws)
+    changed = files.get("changed", ())
+    terms, laws = (_terms(before, now), _laws(before, now)) if _DERIVATION in changed else ((), ())
+    learned = parameters(_text(folder / _MODULE), expected[_MODULE]) if _MODULE in changed else ()
+    return Drift("not up to date", causes or ("files were added or taken away",), learned, files, terms, laws)
 
 
 def _text(file: Path) -> str:

@@ -50,6 +50,16 @@ def test_the_programs_print_what_they_say(number: int, tmp_path: Path) -> None:
     assert done.stdout.strip() == said[1]
 
 
+def test_the_programs_need_no_more_than_torch() -> None:
+    """And what the README names: it tells to install no trainers, which the tests have as well."""
+    imports = [line for block in blocks("python") for line in block.splitlines() if re.match("from|import", line)]
+    assert len(imports) == 2
+    missing = ("lightning_fabric", "datasets", "sklearn", "PIL", "matplotlib")
+    program = "\n".join(["import sys", f"sys.modules.update(dict.fromkeys({missing!r}))", *imports])
+    done = processes.python("-c", program, fork=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_refusal_is_what_is_printed_now() -> None:
     page = (ROOT / "docs/concepts/errors.md").read_text(encoding="utf-8")
     refusal = next(

@@ -16,7 +16,7 @@ from metrigen.catalogue import gallery
 from metrigen.catalogue.built import _tree_hash
 from tests.conftest import ROOT
 from tests.lengths import LONG
-from website import backends, reference
+from website import backends, browser, reference
 from website.docstrings import markdown
 from website.gallery import PAGES, SPECS, front, page
 from website.pictures import picture
@@ -126,3 +126,17 @@ def test_a_row_is_what_a_layer_says(file: Path) -> None:
 def test_a_picture_of_a_run_is_drawn(tmp_path: Path) -> None:
     assert picture("damped_pendulum", tmp_path / "it.png") == "metrigen simulate specs/gallery/damped_pendulum.py"
     assert (tmp_path / "it.png").stat().st_size > 0
+
+
+@pytest.mark.skipif(browser.browser() is None, reason="there is no Chromium here")
+def test_what_is_wrong_with_a_page_is_seen_in_a_browser(tmp_path: Path) -> None:
+    styles = {"good": "", "bad": "p { width: 600px; margin: -9px 0 }", "pale": "p { color: #777; background: #888 }"}
+    for name, style in styles.items():
+        text = f"<!doctype html><style>body {{ color: #000; margin: 9px }} {style}</style><p>One line.<p>Another line."
+        (tmp_path / f"{name}.html").write_text(text, encoding="utf-8")
+    found = browser.faults([tmp_path / f"{name}.html" for name in styles], 390, "light")
+    good, bad, pale = found.values()
+    assert good == []
+    assert bad[0].startswith("is 60")
+    assert 'P "One line." on P "Another line."' in bad
+    assert [fault[:5] for fault in pale] == ["pale:", "pale:"]

@@ -13,15 +13,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor, nn
 
 from trainers.durable import DamagedFile, checked, read_sealed, sealed, sync, write_beside, write_durably
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINT = "checkpoint.safetensors"
@@ -50,6 +52,8 @@ def make_fabric(accelerator: str, devices: int, precision: Any) -> Fabric:
     if "TORCHELASTIC_RUN_ID" in os.environ:
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // devices
+    from lightning_fabric import Fabric  # what trains needs it: to answer with shipped weights, torch is enough
+
     fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision)
     fabric.launch()
     if fabric.world_size > 1:

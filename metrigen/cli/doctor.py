@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from metrigen.cli.options import Debug, Json, Quiet
@@ -16,32 +16,33 @@ EXAMPLES = """
     metrigen doctor --json             for a bug report or a script
     METRIGEN_CACHE=cache metrigen doctor
 """
+_WIDEST = len("packages in torch")
 
 
 def doctor(as_json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
     """Look at this machine: versions, compiler, cache, GPU; what will run here, and why not."""
     with session("doctor", as_json, quiet, debug) as s:
-        from metrigen.doctor import examine
+        from metrigen.doctor import examine, verdicts
 
-        there, runs = examine()
-        _print(s, "found", there)
+        there = _print(s, "found", examine())
         s.say()
-        _print(s, "runs here", runs)
+        runs = _print(s, "runs here", verdicts(there))
         s.give(
             found={f.part: {"good": f.good, "text": f.text} for f in there},
             runs={f.part: {"runs": f.good, "why_not": "" if f.good else f.text} for f in runs},
         )
 
 
-def _print(session: Session, title: str, findings: Sequence[Finding]) -> None:
-    from rich.table import Table
+def _print(session: Session, title: str, findings: Iterable[Finding]) -> list[Finding]:
+    """Print every finding as soon as it is there; all of them."""
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(title, no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("", overflow="fold")
+    from metrigen.console import Rows
+
+    seen: list[Finding] = []
+    rows = Rows((title, _WIDEST), ("", 2))
     for finding in findings:
         word = Text("ok", style="green") if finding.good else Text("no", style="yellow")
-        table.add_row(finding.part, word, finding.text)
-    session.say(table)
+        session.say(rows.row(finding.part, word, finding.text))
+        seen.append(finding)
+    return seen

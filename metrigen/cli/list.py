@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,50 +36,52 @@ def list_specs(
 ) -> None:
     """List specs: their physics, domain, method, what is learned, what is built and what is stale."""
     with session("list", as_json, quiet, debug) as s:
-        own = _own(places, out)
-        _print(s, "specs", own)  # before the gallery is read, which takes as long again
-        shipped = _gallery(out) if gallery else []
-        if own and shipped:
-            s.say()
-        _print(s, "gallery: metrigen new NAME --like ...", shipped)
+        own = _print(s, "specs", _own(places, out))
+        shipped = _print(s, "gallery", _gallery(out), after=bool(own)) if gallery else []
         if not own and not shipped:
             s.say("no specs here; `metrigen new NAME` writes one")
         s.give(specs=[_values(*row) for row in own], gallery=[_values(*row) for row in shipped])
 
 
-def _own(places: Sequence[Path] | None, out: Path) -> list[Row]:
-    """The specs of the given places, else of ``specs/``, else of this folder."""
+def _own(places: Sequence[Path] | None, out: Path) -> tuple[list[str], Iterator[Row]]:
+    """Names and rows of the specs of the given places, else of ``specs/``, else of this folder."""
+    found = []
+    for place in places or [Path("specs") if Path("specs").is_dir() else Path()]:
+        inside = sorted(place.glob("*.py")) if place.is_dir() else [place]
+        found += [file for file in inside if not file.name.startswith("_")]
+    return [file.stem for file in found], _rows(found, out)
+
+
+def _rows(files: Sequence[Path], out: Path) -> Iterator[Row]:
     from metrigen.catalogue.built import state_of
     from metrigen.catalogue.outline import outline
     from metrigen.errors import SpecError
 
-    found: list[Row] = []
-    for place in places or [Path("specs") if Path("specs").is_dir() else Path()]:
-        inside = sorted(place.glob("*.py")) if place.is_dir() else [place]
-        for file in (f for f in inside if not f.name.startswith("_")):
-            try:
-                data = file.read_bytes()
-            except OSError as error:
-                raise SpecError(
-                    "no such spec file", where=str(file), why=error.strerror, fix="check the path", see="spec-file"
-                ) from None
-            known = outline(data.decode("utf-8-sig", errors="replace"))
-            if known is not None:
-                found.append((str(file), known, state_of(data, out / known.name, file.parent)))
-    return found
+    for file in files:
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise SpecError(
+                "no such spec file", where=str(file), why=error.strerror, fix="check the path", see="spec-file"
+            ) from None
+        known = outline(data.decode("utf-8-sig", errors="replace"))
+        if known is not None:
+            yield str(file), known, state_of(data, out / known.name, file.parent)
 
 
-def _gallery(out: Path) -> list[Row]:
+def _gallery(out: Path) -> tuple[list[str], Iterator[Row]]:
     from metrigen.catalogue import gallery
     from metrigen.catalogue.built import state_of
     from metrigen.catalogue.outline import outline
 
-    found: list[Row] = []
-    for name, text in gallery.texts().items():
-        known = outline(text)
-        assert known is not None, name
-        found.append((name, known, state_of(text.encode(), out / known.name)))
-    return found
+    def rows() -> Iterator[Row]:
+        for name, text in texts.items():
+            known = outline(text)
+            assert known is not None, name
+            yield name, known, state_of(text.encode(), out / known.name)
+
+    texts = gallery.texts()
+    return list(texts), rows()
 
 
 def _values(file: str, outline: Outline, state: State) -> dict[str, Any]:
@@ -89,20 +91,23 @@ def _values(file: str, outline: Outline, state: State) -> dict[str, Any]:
             "stale": list(state.reasons)}  # fmt: skip
 
 
-def _print(session: Session, title: str, rows: Sequence[Row]) -> None:
-    if not rows or session.as_json:
-        return
-    from rich.table import Table
+def _print(session: Session, title: str, found: tuple[list[str], Iterator[Row]], after: bool = False) -> list[Row]:
+    """Print a row as soon as its spec is read; all of them. ``after``: below another table."""
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(title if len(title) < 20 else "gallery", no_wrap=True)
-    table.add_column("physics; domain, method, what is learned; package", overflow="fold")
+    from metrigen.console import Rows
+
+    names, rows = found
+    table = Rows((title, max(map(len, [title, *names]))), last="physics; domain, method, what is learned; package")
+    seen: list[Row] = []
     for file, outline, state in rows:
         text = Text(outline.physics)
         text.append(f"\n{outline.features}", style="dim")
         if state.built or title == "specs":
             style = "green" if not state.reasons and state.built else "yellow"
             text.append(f"\n{state.folder}: ", style="dim").append(str(state), style=style)
-        table.add_row(Path(file).stem, text)
-    session.say(table)
+        if after and not seen:
+            session.say()
+        session.say(table.row(Path(file).stem, text))
+        seen.append((file, outline, state))
+    return seen

@@ -122,6 +122,14 @@ def test_list_says_what_is_built_and_why_it_is_stale(home: Path, invoke: Invoke)
     assert max(map(len, printed.splitlines())) <= 80
 
 
+def test_list_prints_a_row_as_soon_as_its_spec_is_read(home: Path, invoke: Invoke) -> None:
+    assert invoke("new", "rope", "--like", "pendulum")[0] == 0
+    code, out, err = invoke("list", "rope.py", "missing.py")
+    assert code == 1
+    assert out.splitlines()[1].startswith("rope     Mathematical pendulum")
+    assert "missing.py" in err
+
+
 def test_list_leaves_out_what_specs_share(home: Path, invoke: Invoke) -> None:
     """A file that others import and that binds no system of its own is no spec."""
     (home / "common.py").write_text("import sympy as sp\nx = sp.Symbol('x', real=True)\n")

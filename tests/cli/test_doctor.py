@@ -65,3 +65,15 @@ def test_openmp_is_tried_and_the_table_is_printed(invoke: Invoke, monkeypatch: p
     for part in ("Python", "sympy", "torch", "compiler", "cache", "GPU", "CPU kernels", "Triton kernels"):
         assert f"\n{part} " in out
     assert "METRIGEN_CPU_KERNELS=0 switches them off" in out or "no C++ compiler" in out
+
+
+def test_a_row_is_printed_as_soon_as_it_is_found(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is quick does not wait for PyTorch."""
+
+    def hangs() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("metrigen.doctor.triton.devices", hangs)
+    _, out, _ = invoke("doctor")
+    assert [line.split()[0] for line in out.splitlines()][:4] == ["found", "Python", "platform", "metrigen"]
+    assert "\nGPU" not in out

@@ -254,6 +254,19 @@ def test_a_package_of_a_project_is_the_same_outside_one(invoke: Invoke, home: Pa
     assert json.loads((place / "generated/pendulum/manifest.json").read_text())["spec"]["path"] == "specs/pendulum.py"
 
 
+def test_what_a_parameter_declares_otherwise_is_told(invoke: Invoke, spec: Path) -> None:
+    """An initial value changes no term and no law: it has a line of its own."""
+    assert invoke("build", spec, "-q")[0] == 0
+    assert "init=1.0" in SPEC
+    spec.write_text(SPEC.replace("init=1.0", "init=0.25"), encoding="utf-8")
+    for call in (("check", spec), ("build", spec, "--check")):
+        assert "\n  parameter w2: init 1.0 -> 0.25\n" in invoke(*call, "-q")[1]
+    spec.write_text(SPEC.replace("positive=True, init=1.0", "nonnegative=True, below=4.0"), encoding="utf-8")
+    (row,) = outcome(invoke, "build", spec, "--check")[1]["packages"]
+    told = "parameter w2: init 1.0 -> 2.0, sign positive -> nonnegative, below absent -> 4.0"
+    assert row["drift"]["parameters"] == [told]
+
+
 def test_a_law_that_is_won_or_lost_is_told(invoke: Invoke, spec: Path) -> None:
     assert invoke("build", spec, "-q")[0] == 0
     friction = "    metric=lambda F, G: w2 * F[momentum(q)] * G[momentum(q)],\n    integrator="

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from tests.kernels.stack import FAMILIES, rand
 from tests.lengths import LONG
 
-NAMES = ("coupled", "point", "sequence", "graph steady")
+NAMES = ("coupled", "implicit", "steady", "point", "learned", "graph", "graph steady", "sequence")
+READ = {"steady": ("kappa", "m2", "s"), "graph steady": ("s", "w")}
 
 pytestmark = pytest.mark.skipif(not LONG, reason="METRIGEN_LONG=1")
 
@@ -30,7 +31,9 @@ class Net(nn.Module):
         given, named = FAMILIES[self.name].call()
         given = tuple(v[:2] * self.scale * share if i == 0 else v[:2] for i, v in enumerate(given))
         named = {k: v[:2] * self.scale * share if k == "f_q" else v[:2] for k, v in named.items()}
-        inputs = dict(zip(("s", "w"), given, strict=True)) if self.name == "graph steady" else {}
+        # A steady state is all inputs, and a graph has its own beside the field.
+        inputs = dict(zip(READ[self.name], given, strict=True)) if self.name in READ else {}
+        inputs |= named if self.name == "graph" else {}
         state = self.layer(*given, **named)
         return self.layer.readout(state, **inputs).square().mean() + self.layer.energy(state, **inputs).mean()
 

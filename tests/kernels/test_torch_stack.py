@@ -19,6 +19,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.conftest import ROOT
+from tests.kernels import test_distributed
 from tests.kernels.stack import FAMILIES, Family, called, function
 from tests.lengths import LONG
 
@@ -207,3 +209,39 @@ def test_a_row_is_right_or_refused(row: str, name: str) -> None:
         return
     with pytest.raises(Exception, match=REFUSED[row, name]):
         ROWS[row](FAMILIES[name])
+
+
+# Families of the columns of the page, and rows by how they begin, but for the two that other files show.
+COLUMNS = ("explicit coupled", "implicit", "steady", "point", "learned", "graph", "graph steady", "sequence")
+SHOWN = {
+    "`torch.compile(": ["compile"],
+    "`torch.export`": ["export"],
+    "autocast": ["autocast"],
+    "gradients of gradients": ["double backward"],
+    "`torch.func.vmap`": ["vmap", "func.grad", "jvp"],
+    "`checkpoint`": ["checkpoint", "save_on_cpu"],
+    "hooks": ["hooks", "FlopCounterMode"],
+    "meta": ["meta"],
+    "`deepcopy`": ["copies"],
+}
+ONNX = [True, False, False, True, False, True, False, True]  # tests/surface/test_onnx.py
+
+
+def test_the_page_says_what_is_tested_here() -> None:
+    text = (ROOT / "docs/concepts/torch.md").read_text(encoding="utf-8")
+    lines = text[text.index("| | lattice") :].partition("\n\n")[0].splitlines()[2:]
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    said = {row[0]: [cell != "no" for cell in row[1:]] for row in table}
+    families = [[name] if name in FAMILIES else name.split() for name in COLUMNS]
+    assert {name for names in families for name in names} == FAMILIES.keys()
+    assert {row for rows in SHOWN.values() for row in rows} == ROWS.keys()
+    for title, cells in said.items():
+        rows = next((rows for start, rows in SHOWN.items() if title.startswith(start)), [])
+        if title.startswith("`torch.onnx`"):
+            assert cells == ONNX
+        elif title.startswith("DDP"):
+            assert cells == [set(names) & {*test_distributed.NAMES} != set() for names in families]
+        else:
+            assert rows, title
+            assert cells == [all((row, name) not in REFUSED for row in rows for name in names) for names in families]
+    assert len(said) == len(SHOWN) + 2
