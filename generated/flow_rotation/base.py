@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import math
@@ -109,8 +110,14 @@ class BaseLayer(Surface):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], **further: Any) -> Any:
-        """The layer with these arguments; ``further`` are the modules of learned functions, or what is to differ."""
-        return cls(**{**config, **further})
+        """The layer with these arguments; ``further`` are the modules of learned functions, or what is to differ.
+        Raises TypeError for an argument that the class does not have."""
+        given, known = {**config, **further}, list(inspect.signature(cls).parameters)
+        if unknown := [name for name in given if name not in known]:
+            raise TypeError(
+                f"{cls.__name__} has no argument {', '.join(unknown)}; its arguments are {', '.join(known)}"
+            )
+        return cls(**given)
 
     def _dynamics(self) -> dict[str, Any]:
         found = {name: getattr(self, name) for name in self.DYNAMICS}

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from .accuracy import Accuracy
-from .base import Tensors, as_count, exact, has_numbers, transformed
+from .base import Tensors, as_count, exact, has_numbers, readable, transformed
 from .inductor import compiled
 from .state import from_state
 from .stretches import KEPT, Evolve, rolled, rolled_readout, segment
@@ -67,12 +67,27 @@ def counted(span: Span, own: int, driven: Mapping[str, Tensor]) -> Span:
     return span._replace(steps=steps, every=every)
 
 
+def as_time(value: Any) -> float:
+    """A time that is no tensor as a number. Raises TypeError and ValueError."""
+    if isinstance(value, (str, bool)) or not hasattr(value, "__float__"):
+        hint = "; torch.tensor makes one" if isinstance(value, (list, tuple)) else ""
+        raise TypeError(f"a time is a number, or a tensor of shape () or (B,), not {type(value).__name__}{hint}")
+    if not math.isfinite(value):
+        raise ValueError(f"a time must be finite, not {value}")
+    return float(value)
+
+
 def moment(t: float | Tensor, like: Tensor) -> Tensor:
-    """A time in the dtype of a field: (), or with one a sample (B, 1, ...). Raises ValueError."""
+    """A time in the dtype of a field: (), or with one a sample (B, 1, ...). Raises TypeError and ValueError."""
     if not isinstance(t, Tensor):
-        return torch.full((), float(t), dtype=like.dtype, device=like.device)
+        return torch.full((), as_time(t), dtype=like.dtype, device=like.device)
+    if t.is_complex() or t.dtype == torch.bool:
+        raise ValueError(f"a time is real, not {t.dtype}")
     if t.dim() and t.shape != like.shape[:1]:
         raise ValueError(f"a time has shape {tuple(t.shape)}; needed: (), or ({like.shape[0]},) with one a sample")
+    right = t.isfinite()
+    if readable(right) and not bool(right.all()):
+        raise ValueError(f"a time must be finite, not {t.detach()}")
     return t.to(like).reshape(() if t.numel() == 1 else (-1, *[1] * (like.dim() - 1)))
 
 
@@ -358,6 +373,7 @@ class Stepping(Accuracy):
             return 2 if self._in_pairs(inputs) else 1
         return sum(self.ON.get(name, (True,) * self.RANK))
 
+    @from_state
     def rollout_readout(self, /, *fields: Any, every: int = 1, **given: Any) -> tuple[Any, Tensor]:
         """The last state, fields (B, C, *S), and the readout (B, R*C, n, *S) of each state that ``rollout`` gives.
 

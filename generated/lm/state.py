@@ -41,7 +41,13 @@ def registered(axes: int) -> Callable[[S], S]:
 
 
 def last_of(state: Any, axes: int) -> Any:
-    """The last of the times of a state; the state itself where its fields have ``axes`` axes, none of times."""
+    """The last of the times of a state; the state itself where its fields have ``axes`` axes, none of times. Raises
+    IndexError where there is no time."""
+    if any(x.dim() > axes and not x.shape[2] for x in state):
+        raise IndexError(
+            f"the {type(state).__name__} holds no states, as after a rollout of no steps, so none is the last: such a "
+            "rollout ends where it starts"
+        )
     return type(state)(*(x[:, :, -1] if x.dim() > axes else x for x in state))
 
 
@@ -75,6 +81,11 @@ def from_state(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate
             given, named = self._started(method.__name__, given[0], given[1:], named)
         if not self.START and len(given) > len(self.FIELDS):
             given, named = self._by_position(method.__name__, given, named)
+        if "t0" in named and not getattr(self, "TIMED", False):
+            raise TypeError(
+                f"{method.__name__}() of {type(self).__name__} takes no t0: t stands nowhere in its system, so that "
+                "its steps are the same at all times"
+            )
         if not torch.compiler.is_compiling():
             self.__dict__["_ran"] = ""  # the reference, until kernels are called
         return method(self, *given, **named)

@@ -5,15 +5,29 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sympy as sp
 import torch
 
-from metrigen import Field, ImplicitMidpoint, Lattice, Leapfrog, Param, System, energy_density, grad, momentum, t
+from metrigen import (
+    Field,
+    ImplicitMidpoint,
+    Lattice,
+    Leapfrog,
+    NeuralFunction,
+    Param,
+    System,
+    energy_density,
+    grad,
+    momentum,
+    t,
+)
 from tests.kernels.modes import once
 from tests.lattice.emitted import layer_class, package
+from tests.modules import Network
 
 pytestmark = [pytest.mark.covering, once]
 
@@ -30,6 +44,11 @@ def phi4(name: str, method: object) -> System:
         name, grid, lagrangian=u.diff(t) ** 2 / 2 - grad(u).square / 2 + k * u**2 / 2 - u**4 / 4,
         bracket=lambda F, G: F[u] * G[p] - F[p] * G[u], integrator=method, readout=energy_density(),
     )  # fmt: skip
+
+
+def learned_lagrangian() -> sp.Expr:
+    u = Field("u", Lattice(x, y))
+    return u.diff(t) ** 2 / 2 - grad(u).square / 2 - NeuralFunction("V", u)
 
 
 @pytest.mark.parametrize("method", [Leapfrog(STEPS, 0.02), ImplicitMidpoint(STEPS, 0.02)], ids=["leapfrog", "midpoint"])
@@ -49,9 +68,38 @@ def test_gradients_are_those_of_a_full_tape(method, tmp_path: Path, monkeypatch:
         torch.testing.assert_close(ours, full, rtol=1e-8, atol=1e-9)
 
 
-def test_ten_thousand_steps_take_the_memory_of_few(tmp_path: Path) -> None:
-    """64 x 64 sites in float32: a full tape is 328 MB, two roots of the steps are 7."""
-    package(phi4("many_memory", Leapfrog(100, 0.01)), tmp_path, "many_memory")
+def test_a_module_is_called_for_every_step_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A learned function is differentiated within a step: that takes no step again. Once forwards, once on the way
+    back; first and second derivatives are those of a full tape."""
+    system = replace(phi4("many_learned", Leapfrog(12, 0.1)), lagrangian=learned_lagrangian())
+    module = package(system, tmp_path, "many_learned")
+    trajectories, network = sys.modules[f"{module.__name__}.trajectories"], Network(seed=3).double()
+    calls, found = [0], []
+    network.register_forward_hook(lambda *_: calls.__setitem__(0, calls[0] + 1))
+    u = torch.randn(1, 1, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    for kept in (10**6, 4):
+        monkeypatch.setattr(trajectories, "KEPT", kept)
+        layer, start, calls[0] = layer_class(module)(1, V=network).double(), u.clone().requires_grad_(), 0
+        given = (start, *(w for name, w in network.named_parameters() if name != "layers.2.bias"))  # V' has none
+        first = torch.autograd.grad(layer(start).u.sin().sum(), given)
+        counted = calls[0]
+        once_more = torch.autograd.grad(layer(start).u.sin().sum(), given, create_graph=True)
+        second = torch.autograd.grad(once_more[0].square().sum(), given, allow_unused=True)
+        found.append((counted, (*first, *(x for x in second if x is not None))))
+    (full, wanted), (few, ours) = found
+    assert full < few <= 2 * full
+    for x, y in zip(ours, wanted, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("method", "steps"),
+    [(Leapfrog(100, 0.01), 10_000), (ImplicitMidpoint(100, 0.01), 2_000)],
+    ids=["leapfrog", "midpoint"],
+)
+def test_many_steps_take_the_memory_of_few(method, steps: int, tmp_path: Path) -> None:
+    """64 x 64 sites in float32: a full tape is 328 MB, of the solved steps 131, two roots of the steps are 7 and 6."""
+    package(phi4("many_memory", method), tmp_path, "many_memory")
     code = """
         import resource, sys, torch
         sys.path.insert(0, sys.argv[1])
@@ -63,9 +111,9 @@ def test_ten_thousand_steps_take_the_memory_of_few(tmp_path: Path) -> None:
             layer(u, steps=steps).u.square().sum().backward()
             return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
         grown(100)
-        print(grown(10_000))
+        print(grown(int(sys.argv[2])))
     """
-    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path), str(steps)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 32

@@ -49,6 +49,7 @@ def test_inputs_may_follow_by_position(name: str) -> None:
         return
     alike(made(state(name), *own, **named), wanted)
     alike(made.rollout(*ahead, *own, **named).last, wanted)
+    alike(made.rollout_readout(*ahead, *own, **named)[0], wanted)
     with pytest.raises(TypeError, match=f"given twice: {made.INPUTS[0]}"):
         made(*ahead, *own, **given)
     with pytest.raises(TypeError, match=f"{len(ahead) + len(own) + 1} given by position"):
@@ -190,6 +191,24 @@ def test_the_last_of_a_state(name: str) -> None:
 
 
 @every
+def test_a_system_without_t_takes_no_time(name: str) -> None:
+    """Every method that starts from a state says so by its name; none goes on without a word."""
+    made, given = layer(name).double(), inputs(name)
+    for method in ("forward", "forward_readout", "rollout", "rollout_readout", "check_step"):
+        if hasattr(made, method):
+            with pytest.raises(TypeError, match=rf"{method}\(\) of {made.__class__.__name__} takes no t0: t stands"):
+                getattr(made, method)(state(name), **given, t0=0.3)
+
+
+@pytest.mark.parametrize("name", STEPPING)
+def test_a_trajectory_without_states_has_no_last_one(name: str) -> None:
+    made = layer(name).double()
+    empty = made.rollout(state(name), **inputs(name), steps=0)
+    with pytest.raises(IndexError, match="holds no states"):
+        _ = empty.last
+
+
+@every
 def test_one_tensor_in_and_one_out(name: str) -> None:
     made, given = layer(name).double(), inputs(name)
     family = FAMILIES[name]
@@ -222,6 +241,8 @@ def test_config_makes_the_layer_again(name: str) -> None:
     on_meta = kind(name).from_config(made.config, device="meta", dtype=torch.float64)
     assert on_meta.config == made.config
     assert made.state_dict()["_extra_state"].dtype == torch.uint8
+    with pytest.raises(TypeError, match=r"Surface\w* has no argument colour, spin; its arguments are channels"):
+        kind(name).from_config({**made.config, "colour": 1}, spin=2)
 
 
 @every

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -55,6 +56,31 @@ def test_an_energy_that_moves_is_told_the_times(tmp_path) -> None:
     assert torch.equal(layer.energy(states.last), layer.energy(states.last, t=0.0))
     _last, read = layer.rollout_readout(drawn((3, 2), 1), drawn((3, 2), 2))
     assert torch.equal(read, layer.readout(states, t=times))
+
+
+@pytest.mark.parametrize(
+    ("time", "error", "words"),
+    [
+        (float("nan"), ValueError, "must be finite, not nan"),
+        (torch.tensor([0.0, float("inf"), 0.0]), ValueError, "must be finite"),
+        ([0.0, 1.0, 2.0], TypeError, "not list; torch.tensor makes one"),
+        (1j, TypeError, "not complex"),
+        ("a", TypeError, "not str"),
+        (True, TypeError, "not bool"),
+        (torch.tensor(1j), ValueError, "complex64"),
+        (torch.zeros(2), ValueError, "(), or (3,)"),
+    ],
+    ids=str,
+)
+def test_what_is_no_time_is_refused(time: Any, error: type[Exception], words: str, tmp_path) -> None:
+    layer = made(oscillator(Leapfrog(K, DT), damped=False, moving=False), tmp_path)
+    start = layer.STATE(drawn((3, 2), 1), drawn((3, 2), 2))
+    for method in (layer.forward, layer.rollout, layer.rollout_readout, layer.check_step):
+        with pytest.raises(error, match=re.escape(words)):
+            method(start, t0=time)
+    for method in (layer.energy, layer.readout, layer.rates):
+        with pytest.raises(error, match=re.escape(words)):
+            method(start, t=time)
 
 
 def test_a_reading_without_t_asks_for_none(tmp_path) -> None:
