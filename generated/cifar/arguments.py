@@ -1,5 +1,5 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-"""What a method is handed, as it is taken or refused: fields, states, inputs, and numbers of samples."""
+"""What a method is handed, as it is taken or refused: fields, states, inputs, counts, and numbers of samples."""
 
 from __future__ import annotations
 
@@ -46,3 +46,15 @@ def of_sample(x: Any, axes: int, name: str) -> Tensor:
     if check_input(x, name).dim() not in (1, 2):
         raise ValueError(f"{name} has shape {tuple(x.shape)}; needed: (B,) or (B, C), one number a sample or channel")
     return x.reshape((*x.shape, *[1] * (axes - x.dim())))
+
+
+def as_count(value: Any, name: str, least: int) -> int:
+    """A whole number of at least ``least``; raises ValueError."""
+    try:
+        whole = int(value)
+    except (TypeError, ValueError):
+        whole = least - 1
+    if isinstance(value, (bool, Tensor)) or whole != value or whole < least:
+        kind = "a positive whole number" if least else "a whole number, not negative"
+        raise ValueError(f"{name}={value!r} must be {kind}")
+    return whole

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import Tensors, as_count, as_dtype, as_step, by_reference, exact
+from .base import Tensors, as_dtype, as_step, by_reference, exact
 from .checks import checked, told
+from .frames import framed
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
 from .state import from_state, registered
-from .trajectories import Span, Stepping, by_operators, by_readings, by_steps, framed, frames_first, unread
+from .trajectories import Span, Stepping, by_operators, by_readings, by_steps, frames_first, unread
 
 COMPONENTS = ("a", "T01_a", "T02_a", "T11_T22_2a", "T12_a")
 
@@ -76,7 +77,7 @@ class Cifar(Stepping, LatticeLayer):
     ) -> None:
         super().__init__()
         self._set_up(channels, backend, dtype)
-        self.steps = 2 if steps is None else as_count(steps, "steps", 0)
+        self.steps = 2 if steps is None else steps
         register_parameters(self, init, device, dtype)
         self.dt = 0.5 if dt is None else dt
         told(self, dt, 0.9759)

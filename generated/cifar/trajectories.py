@@ -5,21 +5,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial, wraps
-from typing import Any, ClassVar, Concatenate, NamedTuple, ParamSpec, TypeVar
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from .accuracy import Accuracy
-from .base import Tensors, as_count, exact, has_numbers, readable, transformed
+from .arguments import as_count, check_input
+from .base import Tensors, exact, has_numbers, readable, transformed
 from .inductor import compiled
 from .state import from_state
-from .stretches import KEPT, Evolve, rolled, rolled_readout, segment
-
-R = TypeVar("R")
-P = ParamSpec("P")
+from .stretches import KEPT, Evolve, rolled, rolled_readout, segment, taken_again
 
 
 class Span(NamedTuple):
@@ -47,12 +44,15 @@ class Span(NamedTuple):
 
 def counted(span: Span, own: int, driven: Mapping[str, Tensor]) -> Span:
     """The span with its number of steps: that of the values of the ``driven`` inputs (B, C, K, ...), which a size of
-    one does not tell, else what the call says, else ``own``. Raises ValueError where they differ."""
+    one does not tell, else what the call says, else ``own``. Raises TypeError for no tensor, ValueError where they
+    differ or there is no such axis."""
     if not driven and span.steps is None and span.every == 0:
         return span._replace(steps=own)  # most calls
     steps = own if span.steps is None else as_count(span.steps, "steps", 0)
     said = "" if span.steps is None else f"steps={steps}"
     for name, x in driven.items():
+        if check_input(x, name).dim() < 3:
+            raise ValueError(f"{name} has shape {tuple(x.shape)}; needed: (B, C, K, ...), with a value for every step")
         if x.shape[2] == 1:
             continue
         if said and x.shape[2] != steps:
@@ -121,7 +121,7 @@ def _stretched(evolve: Evolve, driven: Sequence[int]) -> Evolve:
         every = math.isqrt(max(steps, 1) - 1) + 1
         for first in range(0, steps, every):
             count = min(every, steps - first)
-            state = checkpoint(evolve, state, segment(fixed, driven, first, count), count, use_reentrant=False)
+            state = taken_again(evolve, state, segment(fixed, driven, first, count), count)
         return state
 
     return run
@@ -168,96 +168,23 @@ def by_solves(
     evolve: Evolve, state: Tensors, fixed: Tensors, span: Span, keep: bool, driven: Sequence[int] = ()
 ) -> Tensors:
     """The same by steps that solve equations: behind the fields iterations, residual and status of all of them. Of many
-    steps autograd keeps the states between stretches, and takes a stretch once more when it comes to it."""
+    steps the states between stretches are kept, and the way back takes a stretch once more when it comes to it."""
     n, steps, long = len(state), span.taken, keep and span.taken > KEPT
     if steps == 0 or not (span.every or long):
         found = tuple(evolve(*state, *fixed, steps, keep)[: n + 3])
         return found if not span.every else (*_frames(tuple(x.unsqueeze(0)[:0] for x in state)), *found[n:])
-    every, kept, reports = span.every or math.isqrt(steps - 1) + 1, [], []
-    for first in range(0, steps, every):
-        count = min(every, steps - first)
-        given = (*state, *segment(fixed, driven, first, count), count, keep)
-        results = checkpoint(evolve, *given, use_reentrant=False) if long else evolve(*given)
-        state = tuple(results[:n])
+    every, kept, reports = span.every or steps, [], []
+    stretch = min(every, math.isqrt(steps - 1) + 1) if long else every
+    for end in range(every, steps + 1, every):
+        for first in range(end - every, end, stretch):
+            count = min(stretch, end - first)
+            results = evolve(*state, *segment(fixed, driven, first, count), count, keep and not long)
+            state = tuple(results[:n])
+            reports.append(results[n : n + 3])
         kept.append(state)
-        reports.append(results[n : n + 3])
     iterations, residual, status = map(torch.stack, zip(*reports))
     ends = _frames(tuple(map(torch.stack, zip(*kept)))) if span.every else state
     return (*ends, iterations.sum(0), residual.amax(0), status.amax(0))
-
-
-def framed(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
-    """A method that reads a state, so that it also reads a trajectory, fields (B, C, n, *S): energies become (B, n),
-    sites (B, R*C, n, *S). Inputs (B, C, n, *S) go with the states, others are the same for all. Raises TypeError where
-    the time stands in what is read, and none is handed in."""
-
-    @wraps(method)
-    def run(self: Any, /, *given: P.args, **named: P.kwargs) -> R:
-        state: Any = given[0] if given else named.get("state")
-        first = getattr(state, self.FIELDS[0], None)
-        if not isinstance(first, Tensor) or first.dim() != 3 + self.RANK:
-            return method(self, *given, **named)
-        if method.__name__ in self.CLOCKED and "t" not in named:
-            raise TypeError(
-                f"{method.__name__}() of a trajectory needs the times of its states, as t stands in its formula: "
-                f"hand in t=, a tensor ({first.shape[2]},) or {(first.shape[0], first.shape[2])}; after a rollout of "
-                f"steps dt from t0 it is t0 + dt * every * torch.arange(1, {first.shape[2] + 1})"
-            )
-        further, inputs = given[1:], {name: x for name, x in named.items() if name != "state"}
-        samples, count = first.shape[0], first.shape[2]
-
-        def alike(name: str, x: Any) -> Any:
-            if not isinstance(x, Tensor) or name in self.MORE:
-                return x
-            if name == "t":
-                return x if x.dim() == 0 else x.expand(samples, count).flatten()
-            if x.dim() == 3 + self._axes(name, inputs):
-                return _folded(x.expand(samples, -1, count, *x.shape[3:]))
-            shared = name not in self.SAMPLES and x.dim() < 2 + self._axes(name, inputs)
-            return x if shared or x.shape[0] == 1 else x.repeat_interleave(count, 0)
-
-        folded = (_folded(x) if name in self.FIELDS else x for name, x in zip(state._fields, state))
-        whole, along = type(state)(*folded), {n: alike(n, x) for n, x in inputs.items()}
-
-        def read(i: slice, **at: Any) -> Any:
-            own = {n: x if x is inputs[n] else x[i] for n, x in along.items()}
-            of_states: Callable[..., Any] = method  # of more samples, but the same types
-            return of_states(self, type(state)(*(x[i] for x in whole)), *further, **{**own, **at})
-
-        if along.get("t") is inputs.get("t") or method.__name__ not in self.CLOCKED or not self._in_pairs(inputs):
-            return _unfolded(read(slice(None)), samples, count)
-        # Weights of all pairs take one time.
-        apart = [read(slice(i, i + 1), t=t) for i, t in enumerate(along["t"])] or [read(slice(None), t=0.0)]
-        return _unfolded(_joined(apart), samples, count)
-
-    return run
-
-
-def _folded(x: Tensor) -> Tensor:
-    """(B, C, n, ...) -> (B n, C, ...)."""
-    return x.movedim(2, 1).flatten(0, 1)
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    """Results of one sample after the other, along the first axis."""
-    first = parts[0]
-    if isinstance(first, dict):
-        return {name: _joined([x[name] for x in parts]) for name in first}
-    if isinstance(first, tuple):
-        made = map(_joined, zip(*parts))
-        return type(first)(*made) if hasattr(first, "_fields") else tuple(made)
-    return torch.cat(list(parts))
-
-
-def _unfolded(x: Any, samples: int, count: int) -> Any:
-    """(B n, ...) -> (B, n), or with more axes (B, C, n, ...)."""
-    if isinstance(x, dict):
-        return {name: _unfolded(part, samples, count) for name, part in x.items()}
-    if isinstance(x, tuple):
-        parts = [_unfolded(part, samples, count) for part in x]
-        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
-    apart = x.unflatten(0, (samples, count))
-    return apart if apart.dim() == 2 else apart.movedim(1, 2)
 
 
 def _frames(states: Tensors) -> Tensors:
@@ -288,6 +215,7 @@ class Stepping(Accuracy):
     DRIVEN: ClassVar[tuple[str, ...]] = ()
 
     backend: str
+    OPERATORS: ClassVar[Any]
     readout: Callable[..., Tensor]
     _called: Callable[..., Any]
     _rolled_readout: Callable[..., Tensors] | None = None  # readouts and the last state, of layers that have it
@@ -347,6 +275,13 @@ class Stepping(Accuracy):
             return partial(evolve, step=compiled(reference.step, reference.step_adjoint))
         step = compiled(*graph.of_tensors(reference.step, reference.step_back))
         return partial(evolve, step=lambda _, *given: step(*given))
+
+    def _apart(self, like: Tensor, span: Span) -> bool:
+        """Whether kernels take steps of samples that have time steps of their own in one call."""
+        found = self.OPERATORS
+        if found is None or not found.of_samples or self.backend in ("torch", "compile") or transformed():
+            return False
+        return bool(span.taken and like.numel() and found.apart(like))
 
     def _length(self, dt: float | Tensor | None) -> float | Tensor:
         """The time step of a call."""

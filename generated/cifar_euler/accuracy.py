@@ -9,7 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from .base import as_count, exact
+from .arguments import as_count
+from .base import exact
 from .state import from_state
 
 LONGEST = 2.0  # times its own length, the longest step that is suggested: of longer ones the two runs say nothing
@@ -63,12 +64,21 @@ class Accuracy:
     DRIVEN: ClassVar[tuple[str, ...]]
 
     # What the layer has beside this class; without values, so that those of the layer are found.
-    steps: int
+    _steps: int
     dt: Any
     forward: Callable[..., Any]
     energy: Callable[..., Tensor]
     balance_residual: Callable[..., Tensor]
     _bound: Callable[..., tuple[dict[str, Any], dict[str, Any]]]
+
+    @property
+    def steps(self) -> int:
+        """The steps of a call that says none, 0 or more; may be set later. Setting it raises ValueError."""
+        return self._steps
+
+    @steps.setter
+    def steps(self, value: int) -> None:
+        self._steps = as_count(value, "steps", 0)
 
     @exact
     @from_state
@@ -107,10 +117,10 @@ class Accuracy:
         self, fields: Mapping[str, Any], inputs: Mapping[str, Any], count: int, dt: Any, t0: Any, tolerance: float
     ) -> StepCheck:
         """Both calls, and what is made of them. Raises ValueError where there is no sample."""
-        start = self._after(fields, self._at(inputs, 0), 0, dt, t0)
-        if not len(getattr(start, self.FIELDS[0])):
+        end = self._after(fields, inputs, count, dt, t0)  # which takes inputs or refuses them
+        if not len(getattr(end, self.FIELDS[0])):
             raise ValueError("check_step() needs a sample: the fields are a batch of none")
-        end = self._after(fields, inputs, count, dt, t0)
+        start = self._after(fields, self._at(inputs, 0), 0, dt, t0)
         halves = {n: x.repeat_interleave(2, 2) if n in self.DRIVEN and x.shape[2] > 1 else x for n, x in inputs.items()}
         fine = self._after(fields, halves, 2 * count, dt / 2, t0)
         share = 2.0**self.ORDER / (2.0**self.ORDER - 1)

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from . import operators, reference
-from .base import Tensors, as_count, as_dtype, by_reference, exact
+from .base import Tensors, as_dtype, by_reference, exact
 from .checks import checked, told
+from .frames import framed
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
 from .state import from_state, registered
-from .trajectories import Span, Stepping, by_operators, by_readings, by_steps, framed, frames_first, unread
+from .trajectories import Span, Stepping, by_operators, by_readings, by_steps, frames_first, unread
 
 COMPONENTS = ("T00", "T01", "T02", "T11", "T12", "T22")
 
@@ -78,7 +79,7 @@ class CoupledWave(Stepping, LatticeLayer):
     ) -> None:
         super().__init__()
         self._set_up(channels, backend, dtype)
-        self.steps = 8 if steps is None else as_count(steps, "steps", 0)
+        self.steps = 8 if steps is None else steps
         register_parameters(self, init, device, dtype, dt=dt)
         told(self, dt, 0.69843)
 

@@ -165,8 +165,12 @@ def register_parameters(
     layer: Any, init: Mapping[str, Any] | None, device: Any, dtype: torch.dtype | None, **learned: Any
 ) -> None:
     """Make the raw tensors of a layer in the order in which its class names the parameters, at their initial values:
-    those of ``learned``, else of ``init``, else of the class. Raises ValueError for a name that is none of them."""
+    those of ``learned``, else of ``init``, else of the class. Raises ValueError for a name that is none of them, and
+    TypeError for an ``init`` that names nothing."""
     named = declared(type(layer))
+    if init is not None and not isinstance(init, Mapping):
+        example = next(iter(named), "name")
+        raise TypeError(f"init= names initial values of parameters, as {{{example!r}: 0.1}}, not {type(init).__name__}")
     layer._starts = {**(init or {}), **{name: value for name, value in learned.items() if value is not None}}
     unknown = [name for name in layer._starts if name not in named]
     if unknown:

@@ -1438,8 +1438,8 @@ extern "C" long evolve_readout(
             for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
             for (long i = 0; i < STATE; ++i) state[i] = arrays[i] + from;
             for (long i = 0; i < STATE; ++i) end[i] = frames > 1 ? fields + i * patch : ends[i] + from;
-            steps::Given fixed(steps::OfSample(arrays + STATE, strides, sample).at, at, sample, first, channels,
-                samples * channels * at.dense, layout);
+            steps::Given fixed(steps::OfSample(arrays + STATE, strides, sample).at, at, sample, first, channels, work
+                + steps::BUFFERS * at.block, samples * channels * at.dense, layout);
             long frame = 0;
             steps::run(at, fixed, state, end, count, every, work, [&](R** now) {
                 take(read, now, from);
@@ -1489,8 +1489,8 @@ extern "C" long evolve_readout_adjoint(
             for (long i = 0; i < READ_SITES; ++i) flowed[i] = fields + (STATE + i) * patch;
             for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
             for (long i = 0; i < STATE; ++i) state[i] = before[i] + from, end[i] = fields + i * patch;
-            steps::Given fixed(steps::OfSample(before + STATE, strides, sample).at, at, sample, first, channels,
-                samples * channels * at.dense, layout);
+            steps::Given fixed(steps::OfSample(before + STATE, strides, sample).at, at, sample, first, channels, work
+                + steps::BUFFERS * at.block, samples * channels * at.dense, layout);
             tape.forward(fixed, state);
             tape.back(fixed, state, out, sums_of<steps::Sums>(summed, unit), every, [&](const long step, const R**
                 cotangents) {

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -74,6 +75,57 @@ def long_adjoint(
     early = rolled_adjoint(evolve_adjoint, grads, kept, state, segment(fixed, driven, 0, whole), whole, every, driven)
     pairs = enumerate(zip(early[len(state) :], last[len(state) :]))
     return (*early[: len(state)], *(torch.cat((a, b)) if i in driven else a + b for i, (a, b) in pairs))
+
+
+class _Saved:
+    """A tensor that autograd saved on the tape of a stretch; none while nobody needs it."""
+
+    __slots__ = ("__weakref__", "x")
+
+    def __init__(self, x: Tensor) -> None:
+        self.x: Tensor | None = x
+
+
+def taken_again(evolve: Evolve, state: Tensors, fixed: Tensors, count: int) -> Tensors:
+    """``evolve(state, fixed, count)``, of which autograd keeps what it was given alone: the way back takes the steps
+    once more and finds what was saved, in the order in which it was.
+
+    As ``torch.utils.checkpoint`` without reentry, but that what is saved stays at hand until the last step is taken: a
+    step in which a module is differentiated by autograd reads it at once, and would have the whole stretch taken again
+    for every one of them."""
+    saved: list[ref[_Saved]] = []
+
+    def pack(x: Tensor) -> _Saved:
+        holder = _Saved(x.detach())
+        saved.append(ref(holder))
+        return holder
+
+    def unpack(holder: _Saved) -> Tensor:
+        if holder.x is None:
+            _again(evolve, (state, fixed, count), saved)
+        assert holder.x is not None, "the steps were not the same once more"
+        return holder.x
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        end: Tensors = evolve(state, fixed, count)
+    for holder in (found for known in saved if (found := known())):
+        holder.x = None
+    return end
+
+
+def _again(evolve: Evolve, given: tuple[Tensors, Tensors, int], saved: Sequence[ref[_Saved]]) -> None:
+    """Take the steps once more and hand what autograd saves to those who wait for it."""
+    waiting = iter(saved)
+
+    def pack(x: Tensor) -> Tensor:
+        holder = next(waiting)()
+        if holder is not None:
+            holder.x = x.detach()
+        return x.detach()
+
+    with torch.enable_grad(), torch.autocast(given[0][0].device.type, enabled=False):
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+            evolve(*given)
 
 
 def rolled_readout(

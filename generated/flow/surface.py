@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from . import symbolic
+from .arguments import check_input
 
 
 class Surface(nn.Module):
@@ -114,8 +115,8 @@ class Surface(nn.Module):
         again, and let no gradient into parameters; ``freeze(False)`` takes that back. Returns the layer.
 
         The buffers are no part of checkpoints. Loading one, moving the layer to a device or dtype, and a new ``dt``
-        make them anew; so does ``freeze()``, which is needed where a raw tensor was written to. A parameter is not
-        assigned to while it is frozen."""
+        make them anew; so does ``freeze()``, which is needed where a raw tensor, or a tensor that is the time step, was
+        written to. A parameter is not assigned to while it is frozen."""
         for name in self._frozen:
             delattr(self, name)
         first, self._frozen, self._results = not self._frozen, (), {}
@@ -142,7 +143,11 @@ class Surface(nn.Module):
 
     def _hoisted(self, name: str, *given: Any) -> Any:
         """What a method of HOISTED makes of parameters alone, for tensors like the last of ``given``, behind dt where
-        that is no parameter: of a frozen layer what is kept, if it was made for these."""
+        that is no parameter: of a frozen layer what is kept, if it was made for these; of a time step for every sample
+        what is made of each of them, along a first axis."""
+        if len(given) > 1 and given[0].dim():
+            dt, like = given
+            return torch.func.vmap(lambda dt: getattr(self, name)(dt, like))(dt)
         made = self._results.get(name, ())
         if made and (len(given) == 1 or given[0] is self._kept_step):
             kept, like = tuple([getattr(self, n) for n in made]), given[-1]
@@ -191,7 +196,7 @@ class OneTensor(nn.Module):
     """A layer as a module from one tensor to one tensor."""
 
     def __init__(self, layer: Surface, field: str | None, held: Mapping[str, Tensor]) -> None:
-        """Raises ValueError where one tensor is not enough, or too much."""
+        """Raises ValueError where one tensor is not enough, or too much, TypeError for what is held and no tensor."""
         super().__init__()
         kind, names = type(layer).__name__, (*layer.INPUTS,)
         if not layer.START:
@@ -202,6 +207,8 @@ class OneTensor(nn.Module):
         unknown = [n for n in held if n not in names and n != "edge_index"]
         if unknown:
             raise ValueError(f"sequential() holds fields and inputs, of which {kind} has {names}, not {unknown[0]}")
+        for name, x in held.items():
+            check_input(x, name)
         if len(taken) != 1:
             words = ", ".join(taken) or "nothing"
             raise ValueError(f"sequential() hands over one tensor; {kind} still needs {words}: hold all but one")

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 import torch
 from torch import Tensor, nn
 
+from .arguments import as_count
 from .surface import Surface
 
 LOG = logging.getLogger("metrigen.layer")
@@ -55,19 +56,28 @@ class BaseLayer(Surface):
     WITHOUT: ClassVar[Mapping[str, str]] = {}
     FREE: ClassVar[bool] = False
     dt: Any
+    _backend: str
 
     def _set_up(self, channels: int, backend: str, dtype: torch.dtype | None) -> None:
-        """Channels and backend; raises ValueError where this package, or this machine, has no such backend, and for a
-        dtype that no parameter can have."""
+        """Channels and backend; raises ValueError for one that is none, and for a dtype that no parameter can have."""
         if dtype is not None and dtype not in FLOATS:
             raise ValueError(f"parameters are floating point, of 16, 32 or 64 bits, not {dtype}")
-        if backend not in self.BACKENDS:
-            if backend in self.WITHOUT:
-                raise ValueError(f"backend={backend!r} {self.WITHOUT[backend]}; use one of {self.BACKENDS}")
-            raise ValueError(f"backend={backend!r} is not emitted for this package; use one of {self.BACKENDS}")
-        if self.OPERATORS is not None:
-            self.OPERATORS.check(backend)
         self.channels, self.backend = as_count(channels, "channels", 1), backend
+
+    @property
+    def backend(self) -> str:
+        """What takes the steps, one of BACKENDS; may be set later. Setting it raises ValueError where this package, or
+        this machine, has no such backend."""
+        return self._backend
+
+    @backend.setter
+    def backend(self, value: str) -> None:
+        if value not in self.BACKENDS:
+            why = f"{self.WITHOUT[value]}" if value in self.WITHOUT else "is not emitted for this package"
+            raise ValueError(f"backend={value!r} {why}; use one of {self.BACKENDS}")
+        if self.OPERATORS is not None:
+            self.OPERATORS.check(value)
+        self._backend = value
 
     def _allow(self, x: Tensor) -> None:
         """Raise ValueError where the backend is insisted on and has no kernels for the device of ``x``."""
@@ -174,18 +184,6 @@ def _settings(state: Tensor) -> dict[str, Any]:
     except ValueError:
         found = None
     return found if isinstance(found, dict) else {"settings": "that cannot be read"}
-
-
-def as_count(value: Any, name: str, least: int) -> int:
-    """A whole number of at least ``least``; raises ValueError."""
-    try:
-        whole = int(value)
-    except (TypeError, ValueError):
-        whole = least - 1
-    if isinstance(value, (bool, Tensor)) or whole != value or whole < least:
-        kind = "a positive whole number" if least else "a whole number, not negative"
-        raise ValueError(f"{name}={value!r} must be {kind}")
-    return whole
 
 
 def as_step(value: Any, backward: bool) -> float | Tensor:

@@ -54,6 +54,11 @@ class Dynamics:
         return Leaf(name, self.origin)
 
     @property
+    def sites(self) -> dict[AppliedUndef, Leaf]:
+        """Field or input -> its value at a site, with the sign that it was declared with: a value has one symbol."""
+        return {f: Leaf(a.name, self.origin, a.positive) for f, a in self.lowering.arrays.items()}
+
+    @property
     def values(self) -> dict[str, Leaf]:
         """Name of an array of the state -> its value at a site."""
         return {a.name: self.leaf(a.name) for a in self.state}
@@ -130,7 +135,7 @@ class Builder:
     def coefficient(self, name: str, value: sp.Expr, state: Mapping[str, Leaf], time: sp.Expr) -> sp.Expr:
         """A coefficient of a step, in the fields: worked out once where it is one of the parameters alone; else at
         every site, from the time, the inputs, the parameters that differ from site to site, the axes and the state."""
-        at: dict[sp.Basic, sp.Expr] = {f: self.dynamics.leaf(a.name) for f, a in self.dynamics.lowering.arrays.items()}
+        at: dict[sp.Basic, sp.Expr] = {**self.dynamics.sites}
         if not value.has(*at) and not is_timed(value):
             return self.local(name, value)
         at |= {u: state[self.dynamics.array(u)] for u in self.dynamics.derivation.fields} | {t: time}

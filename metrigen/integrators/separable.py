@@ -168,7 +168,7 @@ class Flows:
     def _heat(self, e: AppliedUndef, account: Account, factors: Mapping[AppliedUndef, sp.Expr]) -> None:
         """U(e) grows by what the momenta are about to lose, sum a p^2 (1 - factor^2)/2."""
         dynamics, name = self.builder.dynamics, self.builder.dynamics.array(e)
-        at = {f: dynamics.leaf(a.name) for f, a in dynamics.lowering.arrays.items()}
+        at: dict[sp.Basic, sp.Expr] = {**dynamics.sites}
         at |= {u: self.state[dynamics.array(u)] for u in dynamics.derivation.fields} | {t: self.time}
         kinetic, lost = self.splitting.energy.kinetic, sp.S.Zero
         for p in account.momenta:

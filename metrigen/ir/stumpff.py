@@ -24,6 +24,10 @@ class stumpff(sp.Function):
     nargs = 3
     is_real = True
 
+    @classmethod
+    def eval(cls, k: sp.Expr, x: sp.Expr, d: sp.Expr) -> sp.Expr | None:
+        return sp.exp(-d) / sp.factorial(k) if x.is_zero else None
+
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         k, x, d = self.args
         if argindex == 2:

@@ -4,6 +4,7 @@ every statement is of a known kind, and reads what is an input or was defined be
 every name is defined once, as an array of a known kind; what is put out is defined
 a name is read as a kind that the statement can read: a channel map reads a matrix and a site array
 leaves and indicators have the rank of the program; a leaf is of where the statement runs, sites or edges
+a value has one symbol: no place of an array is read as one that is positive and as one that is not
 any other symbol of an expression is a parameter, or a value that the statement itself has named before
 """
 
@@ -37,12 +38,14 @@ def _faults(program: Program, where: str) -> Iterator[str]:
     known(program, where)
     kinds: dict[str, Kind] = {}
     ranks: set[int] = set()
+    signs: dict[str, bool] = {}
     for array in program.inputs:
         yield from _defined(array.name, array.kind, kinds, "its inputs")
     for statement in program.body:
         yield from _missing(statement, kinds)
         yield from _misread(statement, kinds)
         yield from _expressions(statement, kinds, ranks)
+        yield from _two_symbols(statement, signs)
         for name, kind in statement.defines:
             yield from _defined(name, kind, kinds, f"its {type(statement).__name__}")
     for name in program.outputs:
@@ -91,6 +94,13 @@ def _expressions(statement: Statement, kinds: Mapping[str, Kind], ranks: set[int
                 yield f"reads {atom.name!r} in its {what} over {over.name}, a {kinds[atom.array].name}"
         elif not isinstance(atom, Inside) and kinds[atom.name] not in _PARAMETERS:
             yield f"reads {atom.name!r} in its {what} as a parameter, a {kinds[atom.name].name}"
+
+
+def _two_symbols(statement: Statement, signs: dict[str, bool]) -> Iterator[str]:
+    for leaf in sorted((a for e in statement.expressions for a in e.atoms(Leaf)), key=str):
+        positive = bool(leaf.is_positive)
+        if signs.setdefault(leaf.name, positive) is not positive:
+            yield f"reads {leaf.name!r} as two symbols, of which one is positive"
 
 
 def _own(statement: Statement) -> Iterator[str]:

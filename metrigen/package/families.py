@@ -38,7 +38,7 @@ class Family:
     runtime: Callable[[Layer], Mapping[str, str]]
 
 
-_STEPPING = "accuracy", "inductor", "stretches", "trajectories"
+_STEPPING = "accuracy", "frames", "inductor", "stretches", "trajectories"
 
 
 def _graph_runtime(layer: Layer) -> Mapping[str, str]:

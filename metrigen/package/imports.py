@@ -13,12 +13,13 @@ _LIBRARY: Mapping[str, tuple[str, ...]] = {
 _TORCH: Mapping[str, tuple[str, ...]] = {"torch": ("Tensor", "nn")}
 _BESIDE: Mapping[str, tuple[str, ...]] = {
     ".": ("operators", "reference"),
-    ".arguments": ("check_fields", "check_given", "check_input", "check_state", "of_sample"),
+    ".arguments": ("as_count", "check_fields", "check_given", "check_input", "check_state", "of_sample"),
     ".base": (
-        "BaseLayer", "NotConverged", "Tensors", "as_count", "as_dtype", "as_step", "by_reference", "by_sample", "exact",
+        "BaseLayer", "NotConverged", "Tensors", "as_dtype", "as_step", "by_reference", "by_sample", "exact",
         "readable", "reported", "step_of", "transformed", "working",
     ),
     ".checks": ("checked", "told"),
+    ".frames": ("framed",),
     ".graph": ("Dense", "Sparse"),
     ".graph_operators": ("Bound",),
     ".lattice": ("LatticeLayer",),
@@ -31,7 +32,7 @@ _BESIDE: Mapping[str, tuple[str, ...]] = {
     ".solve": ("Options", "is_direct", "solve", "told_apart"),
     ".state": ("from_state", "last_of", "registered"),
     ".trajectories": (
-        "Span", "Stepping", "by_operators", "by_readings", "by_solves", "by_steps", "counted", "framed", "frames_first",
+        "Span", "Stepping", "by_operators", "by_readings", "by_solves", "by_steps", "counted", "frames_first",
         "moment", "stepwise", "times", "unread",
     ),
 }  # fmt: skip

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import sympy as sp
 
+from metrigen import Field, Input, Lattice, Strang, System, derive, energy_density, momentum, t
 from metrigen.errors import InternalError
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.nodes import Accumulate, Array, Cayley, Inside, Kind, Leaf, Local, Map, Mix, Program, Solve, Statement
 from metrigen.ir.verify import verify
 from metrigen.passes import pipeline
+from tests.lowered import lower
 
 u, ahead = Leaf("u", (0,)), Leaf("u", (1,))
 c, value, other = sp.symbols("c value other", real=True)
@@ -47,6 +49,10 @@ FAULTS: dict[str, tuple[Program, str]] = {
     "a field as a parameter": (program(store(sp.Symbol("u", real=True))), "reads 'u' in its Map as a parameter"),
     "a parameter as a field": (program(store(Leaf("c", (0,)))), "reads 'c' in its Map over SITE, a CHANNEL"),
     "in an operator": (program(Solve("a", Leaf("a", (0,)) * Leaf("k", (0,)), "u", False)), "reads 'k' in its Solve"),
+    "two symbols": (
+        program(store(u + Leaf("u", (0,), positive=True))),
+        "reads 'u' as two symbols, of which one is positive",
+    ),
     "value used early": (
         program(store(value, lets=((value, 2 * other), (other, u)))),
         "uses other before it is named, in the value value",
@@ -78,6 +84,16 @@ def test_a_sound_program_passes() -> None:
 
 def forgetful(program: Program) -> Program:
     return Program(program.name, program.inputs, program.body[1:], program.outputs)
+
+
+def test_a_positive_input_is_one_symbol_in_force_and_friction() -> None:
+    """Two of one name are loaded twice, which C++ refuses."""
+    point = Lattice()
+    q, g = Field("q", point), Input("g", point, positive=True)
+    p = momentum(q)
+    system = System("both", point, lagrangian=q.diff(t) ** 2 / 2 - g * q**2, metric=lambda F, G: g * F[p] * G[p],
+                    integrator=Strang(2, 0.1), readout=energy_density())  # fmt: skip
+    verify(lower(derive(system)).step.body)
 
 
 def test_the_pass_that_breaks_a_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,12 @@ def test_kernels_take_the_noise_of_the_reference(cell: str, tmp_path: Path) -> N
     found = [gradients(layer, end, leaves) for layer, end in zip((ours, truth), ends, strict=True)]
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-9)
+    read = [layer.rollout_readout(*state, **inputs, noise=noise, steps=K, every=2) for layer in (ours, truth)]
+    assert ours.last_backend == KERNELS
+    read = [(*last, readings) for last, readings in read]
+    found = [gradients(layer, values, leaves) for layer, values in zip((ours, truth), read, strict=True)]
+    for a, b in zip((*read[0], *found[0]), (*read[1], *found[1]), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-9)
     drawn = [layer(*state, **inputs, steps=K, generator=torch.Generator().manual_seed(8)) for layer in (ours, truth)]
     for every in (1, 2):
         rolled = ours.rollout(*state, **inputs, steps=K, every=every, generator=torch.Generator().manual_seed(8))

@@ -350,7 +350,8 @@ def test_a_source_that_is_no_number_has_no_solution(modules, way: str, singular:
 def test_the_package_is_the_reference_alone(modules) -> None:
     result, waves = compiled(SYSTEMS["variable-periodic"]), compiled(SYSTEMS["nested-periodic"])
     files = (
-        "DERIVATION.md __init__.py accuracy.py arguments.py base.py checks.py expressions.py inductor.py lattice.py "
+        "DERIVATION.md __init__.py accuracy.py arguments.py base.py "
+        "checks.py expressions.py frames.py inductor.py lattice.py "
         "module.py param.py py.typed reference.py state.py stretches.py surface.py symbolic.py trajectories.py"
     ).split()
     assert sorted(result.files) == files

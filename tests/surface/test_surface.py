@@ -246,6 +246,25 @@ def test_config_makes_the_layer_again(name: str) -> None:
 
 
 @every
+def test_what_is_set_later_is_checked_as_at_first(name: str) -> None:
+    made = layer(name)
+    for wrong in ("nonsense", None, "triton" if name == "graph" else "gpu"):
+        with pytest.raises(ValueError, match="use one of"):
+            made.backend = wrong
+    made.backend = "torch"
+    assert made.config["backend"] == "torch"
+    for wrong in (2.5, "x", None, -3) if name in STEPPING else ():
+        with pytest.raises(ValueError, match=r"steps=.* must be a whole number"):
+            made.steps = wrong
+    if [*made.parameters()]:
+        with pytest.raises(TypeError, match=r"init= names initial values of parameters, as .*, not list"):
+            layer(name, init=[1])
+    held = next(iter(inputs(name)), None) or made.FIELDS[1]
+    with pytest.raises(TypeError, match=f"{held} is a tensor, not float"):
+        made.sequential(**{**inputs(name), held: 0.5})
+
+
+@every
 def test_the_backend_that_ran(name: str) -> None:
     """Without CPU kernels, which these tests switch off, the reference has run."""
     made = layer(name).double()

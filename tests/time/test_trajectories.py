@@ -58,6 +58,23 @@ def test_an_energy_that_moves_is_told_the_times(tmp_path) -> None:
     assert torch.equal(read, layer.readout(states, t=times))
 
 
+def test_inputs_and_times_of_another_trajectory_are_refused(tmp_path) -> None:
+    layer = made(heated(RK4(K, 0.03)), tmp_path)
+    edges, shape = torch.tensor([[0, 1, 2], [1, 2, 0]]), (2, 2, 4)
+    given = {"w": drawn((1, 1, 3), 2).abs(), "edge_index": edges}
+    states = layer.rollout(drawn(shape, 1), s=drawn((2, 2, K, 4), 3), **given)
+    for wrong in (drawn((2, 2, K - 1, 4), 3), drawn((3, 2, K, 4), 3)):
+        with pytest.raises(
+            ValueError, match=r"s has sizes .* the trajectory has 6 states of 2 samples over sites \(4,\)"
+        ):
+            layer.energy(states, s=wrong, t=0.0, **given)
+    with pytest.raises(ValueError, match=r"t has sizes \(5,\)"):
+        layer.energy(states, s=drawn((2, 2, K, 4), 3), t=torch.zeros(K - 1), **given)
+    for wrong, error in ((drawn((2, 2, 4), 3), ValueError), ([1.0], TypeError), (None, TypeError), (0.5, TypeError)):
+        with pytest.raises(error, match="s "):
+            layer.check_step(drawn(shape, 1), s=wrong, **given)
+
+
 @pytest.mark.parametrize(
     ("time", "error", "words"),
     [
