@@ -41,8 +41,8 @@ def framed(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any
                 _fits(name, x.shape, (samples, count))
                 return x if x.dim() == 0 else x.expand(samples, count).flatten()
             if x.dim() == 3 + self._axes(name, inputs):
-                sites = name not in self.ALONG and x.dim() == first.dim()
-                _fits(name, (x.shape[0], *x.shape[2 : None if sites else 3]), (samples, *first.shape[2 : None if sites else 3]))
+                end = None if name not in self.ALONG and x.dim() == first.dim() else 3
+                _fits(name, (x.shape[0], *x.shape[2:end]), (samples, *first.shape[2:end]))
                 return _folded(x.expand(samples, -1, count, *x.shape[3:]))
             shared = name not in self.SAMPLES and x.dim() < 2 + self._axes(name, inputs)
             return x if shared or x.shape[0] == 1 else x.repeat_interleave(count, 0)

@@ -337,8 +337,11 @@ def test_what_finds_the_values_of_a_step_gives_way_to_names_of_a_spec(
 
 
 def syntax_of(file: Path) -> None:
+    """All entries compile, with the names that the package defines for them."""
     entries = sorted(set(re.findall(r"ENTRY_(\w+)", file.read_text(encoding="utf-8")))) or ["none"]
-    defines = ["-DR=double", "-DW=4", "-DG=1", *(f"-DENTRY_{entry}" for entry in entries)]
+    defined = re.findall(r"-D(\w+)=", file.with_name("cpu.py").read_text(encoding="utf-8"))
+    numbers = {"R": "double", "W": "4", "G": "1", "LANES": "4"}
+    defines = [*(f"-D{name}={numbers[name]}" for name in defined), *(f"-DENTRY_{entry}" for entry in entries)]
     command = ["g++", "-std=c++17", "-fsyntax-only", "-fopenmp", "-w", *defines, os.fspath(file)]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr[:2000]
@@ -352,7 +355,8 @@ def test_the_kernels_of_shipped_specs_are_cpp(spec: str, root: Path, tmp_path: P
     files = package_files(compiled)
     if "kernels.cpp" not in files:
         pytest.skip("no CPU kernels")
-    (tmp_path / "kernels.cpp").write_text(files["kernels.cpp"], encoding="utf-8")
+    for name in ("kernels.cpp", "cpu.py"):
+        (tmp_path / name).write_text(files[name], encoding="utf-8")
     syntax_of(tmp_path / "kernels.cpp")
 
 
