@@ -25,11 +25,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-<<<<<<< HEAD
-OPERATORS = ReadingOperators("cifar_1d46d12f", KINDS, 4, reference, BACKENDS)
-=======
-OPERATORS = ReadingOperators("cifar_e27022a3", KINDS, 4, reference, BACKENDS)
->>>>>>> main
+OPERATORS = ReadingOperators("cifar_7f9a141d", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 5)
 evolve = OPERATORS.evolve(("phi", "pi"), ("c1", "c2", "dt", "m2", "decay", "rotation"))

@@ -25,11 +25,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-<<<<<<< HEAD
-OPERATORS = ReadingOperators("cifar_dissipative_e1e15a71", KINDS, 4, reference, BACKENDS)
-=======
-OPERATORS = ReadingOperators("cifar_dissipative_42421ea6", KINDS, 4, reference, BACKENDS)
->>>>>>> main
+OPERATORS = ReadingOperators("cifar_dissipative_bfb9e598", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 3)
 evolve = OPERATORS.evolve(("phi", "pi"), ("c1", "c2", "dt", "gamma", "k", "m2"))

@@ -25,11 +25,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-<<<<<<< HEAD
-OPERATORS = ReadingOperators("cifar_euler_76d59117", KINDS, 4, reference, BACKENDS)
-=======
-OPERATORS = ReadingOperators("cifar_euler_f5d6c25a", KINDS, 4, reference, BACKENDS)
->>>>>>> main
+OPERATORS = ReadingOperators("cifar_euler_fcf61036", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 5)
 evolve = OPERATORS.evolve(("phi", "pi"), ("B", "c1", "c2", "dt", "gamma", "m2"))

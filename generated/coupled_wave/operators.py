@@ -26,11 +26,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-<<<<<<< HEAD
-OPERATORS = ReadingOperators("coupled_wave_b8ca7832", KINDS, 4, reference, BACKENDS)
-=======
-OPERATORS = ReadingOperators("coupled_wave_3fa8c6fb", KINDS, 4, reference, BACKENDS)
->>>>>>> main
+OPERATORS = ReadingOperators("coupled_wave_ddccc7a3", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "K", "c2", "lam", "m2"), 6)
 evolve = OPERATORS.evolve(("phi", "pi"), ("K", "c2", "dt", "lam", "m2", "decay", "rotation"))

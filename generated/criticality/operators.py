@@ -25,11 +25,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-<<<<<<< HEAD
-OPERATORS = ReadingOperators("criticality_48cfb379", KINDS, 4, reference, BACKENDS)
-=======
-OPERATORS = ReadingOperators("criticality_95855b61", KINDS, 4, reference, BACKENDS)
->>>>>>> main
+OPERATORS = ReadingOperators("criticality_d22bb79f", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "lam", "r"), 1)
 evolve = OPERATORS.evolve(("phi", "pi"), ("noise", "dt", "lam", "r", "decay", "spread"), ("noise",))

@@ -24,11 +24,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-<<<<<<< HEAD
-OPERATORS = ReadingOperators("flow_3b3c3887", KINDS, 2, reference, BACKENDS)
-=======
-OPERATORS = ReadingOperators("flow_8afae886", KINDS, 2, reference, BACKENDS)
->>>>>>> main
+OPERATORS = ReadingOperators("flow_e4fe1c60", KINDS, 2, reference, BACKENDS)
 
 readout = OPERATORS.readout(("x", "y", "pi_x", "pi_y", "V", "V_offset"), 1)
 evolve = OPERATORS.evolve(("x", "y", "pi_x", "pi_y"), ("dt", "V"))

@@ -24,11 +24,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-<<<<<<< HEAD
-OPERATORS = ReadingOperators("flow_rotation_f7edb495", KINDS, 2, reference, BACKENDS)
-=======
-OPERATORS = ReadingOperators("flow_rotation_016e14df", KINDS, 2, reference, BACKENDS)
->>>>>>> main
+OPERATORS = ReadingOperators("flow_rotation_5cc1a957", KINDS, 2, reference, BACKENDS)
 
 readout = OPERATORS.readout(("x", "y", "pi_x", "pi_y", "V", "V_offset"), 1)
 evolve = OPERATORS.evolve(("x", "y", "pi_x", "pi_y"), ("dt", "V"))

@@ -16,11 +16,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-<<<<<<< HEAD
-OPERATORS = ReadingOperators("gln_f0d8d760", KINDS, 2, reference, BACKENDS)
-=======
-OPERATORS = ReadingOperators("gln_28e1d5d9", KINDS, 2, reference, BACKENDS)
->>>>>>> main
+OPERATORS = ReadingOperators("gln_96de163c", KINDS, 2, reference, BACKENDS)
 
 readout = OPERATORS.readout(("w", "g", "target", "z"), 1)
 evolve = OPERATORS.evolve(("w",), ("g", "target", "z", "dt"), ("g", "target", "z"))

@@ -25,11 +25,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-<<<<<<< HEAD
-OPERATORS = ReadingOperators("hgn_960adb8e", KINDS, 2, reference, BACKENDS)
-=======
-OPERATORS = ReadingOperators("hgn_497a5216", KINDS, 2, reference, BACKENDS)
->>>>>>> main
+OPERATORS = ReadingOperators("hgn_e3cc852b", KINDS, 2, reference, BACKENDS)
 
 readout = OPERATORS.readout(("x", "y", "pi_x", "pi_y", "k", "V", "V_offset"), 1)
 evolve = OPERATORS.evolve(("x", "y", "pi_x", "pi_y"), ("dt", "k", "V"))

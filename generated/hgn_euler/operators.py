@@ -25,11 +25,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-<<<<<<< HEAD
-OPERATORS = ReadingOperators("hgn_euler_b8811b45", KINDS, 2, reference, BACKENDS)
-=======
-OPERATORS = ReadingOperators("hgn_euler_1295e2f8", KINDS, 2, reference, BACKENDS)
->>>>>>> main
+OPERATORS = ReadingOperators("hgn_euler_726d4c40", KINDS, 2, reference, BACKENDS)
 
 readout = OPERATORS.readout(("x", "y", "pi_x", "pi_y", "k", "V", "V_offset"), 1)
 evolve = OPERATORS.evolve(("x", "y", "pi_x", "pi_y"), ("dt", "k", "V"))

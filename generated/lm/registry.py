@@ -239,6 +239,7 @@ class Operators:
         at once. Results lie as fields do, those of an adjoint as the arrays from place ``first`` on."""
         if not any(kind.startswith(_OF_SAMPLES) for kind in kinds):
             return runs
+
         def made(name: str, run: Run) -> Run:
             at_once = hasattr(self.backends.get(name), "OF_SAMPLES")
 

@@ -16,11 +16,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-<<<<<<< HEAD
-OPERATORS = SolvingOperators("maze_819ce0d0", KINDS, 4, reference, BACKENDS)
-=======
-OPERATORS = SolvingOperators("maze_46389f3c", KINDS, 4, reference, BACKENDS)
->>>>>>> main
+OPERATORS = SolvingOperators("maze_a37e78d6", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("u", "kappa", "m2", "s"), 4)
 solve = OPERATORS.solve("u", ("kappa", "m2"), "Maze")

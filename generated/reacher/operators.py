@@ -32,11 +32,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-<<<<<<< HEAD
-OPERATORS = ReadingOperators("reacher_b1408a1e", KINDS, 2, reference, BACKENDS)
-=======
-OPERATORS = ReadingOperators("reacher_2d30224b", KINDS, 2, reference, BACKENDS)
->>>>>>> main
+OPERATORS = ReadingOperators("reacher_56105339", KINDS, 2, reference, BACKENDS)
 
 readout = OPERATORS.readout(("q", "r", "pi_q", "pi_r", "f", "g", "a", "b", "c", "k", "u", "v"), 1)
 evolve = OPERATORS.evolve(

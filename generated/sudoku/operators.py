@@ -11,11 +11,7 @@ from .graph_solves import SteadyOperators
 
 KINDS = {"m2": "channel", "phi": "field", "s": "field", "w": "edge"}
 BACKENDS: dict[str, ModuleType | None] = {"cpu": cpu}
-<<<<<<< HEAD
-OPERATORS = SteadyOperators("sudoku_3c67c624", KINDS, 3, reference, BACKENDS)
-=======
-OPERATORS = SteadyOperators("sudoku_1d625318", KINDS, 2, reference, BACKENDS)
->>>>>>> main
+OPERATORS = SteadyOperators("sudoku_e205e423", KINDS, 3, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "s", "w", "m2"), 1)
 solve = OPERATORS.equilibrium()
