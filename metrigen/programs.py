@@ -63,10 +63,10 @@ class TimeStep:
     @property
     def of_samples(self) -> tuple[str, ...]:
         """Coefficients that every sample has its own of, where a time step of which a gradient is asked for differs by
-        sample; empty where some of them are fields."""
+        sample; empty where some of them are fields, or values of edges."""
         names = {*self.on_request, *(self.prologue.outputs if self.on_request else ())}
         found = [a for a in self.body.inputs if a.name in names]
-        return tuple(a.name for a in found) if all(a.kind is not Kind.SITE for a in found) else ()
+        return tuple(a.name for a in found) if all(a.kind not in (Kind.SITE, Kind.EDGE) for a in found) else ()
 
     def programs(self) -> dict[str, Program]:
         return {"step": self.body, "step_adjoint": self.adjoint}

@@ -215,6 +215,7 @@ class Stepping(Accuracy):
     DRIVEN: ClassVar[tuple[str, ...]] = ()
 
     backend: str
+    OPERATORS: ClassVar[Any]
     readout: Callable[..., Tensor]
     _called: Callable[..., Any]
     _rolled_readout: Callable[..., Tensors] | None = None  # readouts and the last state, of layers that have it
@@ -274,6 +275,13 @@ class Stepping(Accuracy):
             return partial(evolve, step=compiled(reference.step, reference.step_adjoint))
         step = compiled(*graph.of_tensors(reference.step, reference.step_back))
         return partial(evolve, step=lambda _, *given: step(*given))
+
+    def _apart(self, like: Tensor, span: Span) -> bool:
+        """Whether kernels take steps of samples that have time steps of their own in one call."""
+        found = self.OPERATORS
+        if found is None or not found.of_samples or self.backend in ("torch", "compile") or transformed():
+            return False
+        return bool(span.taken and like.numel() and found.apart(like))
 
     def _length(self, dt: float | Tensor | None) -> float | Tensor:
         """The time step of a call."""

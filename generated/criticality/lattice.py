@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .arguments import check_fields, check_input, check_state, of_sample
-from .base import BaseLayer, Tensors, as_dtype, as_step, broadcast, by_sample, step_of, transformed, working
+from .base import BaseLayer, Tensors, as_dtype, as_step, broadcast, by_sample, step_of, working
 from .trajectories import Span, counted, moment
 
 
@@ -39,6 +39,7 @@ class LatticeLayer(BaseLayer):
     steps: int
     _evolved: Callable[..., Tensors]
     _rolled_readout: Any
+    _apart: Callable[..., bool]
 
     def _called(self, fields: Mapping[str, Tensor | None], inputs: Mapping[str, Tensor], span: Span) -> Any:
         """The state after the steps of a span, or the states on the way."""
@@ -85,20 +86,6 @@ class LatticeLayer(BaseLayer):
         if dt.dim() or own:
             return by_sample(run, dt.expand(state[0].shape[0]), tuple(given), alone), dtype
         return run(dt, *given), dtype
-
-    def _apart(self, like: Tensor, span: Span) -> bool:
-        """Whether kernels take steps of samples that have time steps of their own in one call."""
-        found = self.OPERATORS
-        if found is None or not found.of_samples or self.backend in ("torch", "compile") or transformed():
-            return False
-        return bool(span.taken and like.numel() and found.apart(like))
-
-    def _hoisted(self, name: str, *given: Any) -> Any:
-        if len(given) == 1 or not given[0].dim():
-            return super()._hoisted(name, *given)
-        dt, like = given  # with a time step for every sample: what is made of each of them, along a first axis
-        method = getattr(self, name)
-        return torch.func.vmap(lambda dt: method(dt, like))(dt)
 
     def _state(self, method: str, state: Any) -> Tensors:
         """The fields of a state that a method is given, in the dtype of work."""

@@ -416,7 +416,7 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     unit = _Unit("evolve", state[0], steps)
     if unit.library is None:
         return unshared(reference.evolve(state, fixed, steps), (*state, *fixed))
-    given = _dense(*state, *fixed)
+    given = (*_dense(*state), *_dense(*fixed))
     out = tuple([_new(x) for x in state])
     unit.run((*given, *out), steps)
     return out
@@ -427,7 +427,7 @@ def rollout(state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
     unit = _Unit("rollout", state[0], steps)
     if unit.library is None:
         return rolled(evolve, state, fixed, steps, every)
-    given = _dense(*state, *fixed)
+    given = (*_dense(*state), *_dense(*fixed))
     out = tuple([_new(x, (steps // every, *x.shape)) for x in state])
     unit.run((*given, *out), steps, None, every)
     return out
@@ -438,9 +438,9 @@ def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: i
     unit = _Unit("evolve_adjoint", state[0], steps)
     if unit.library is None:
         return unshared(reference.evolve_adjoint(cotangents, state, fixed, steps), (*cotangents, *state, *fixed))
-    given, fixed = _dense(*cotangents, *state), _dense(*fixed)
-    flowed, bars = [_new(x) for x in state], _bars(FIXED, fixed, BARS)
-    unit.run((*given, *fixed, *flowed, *[bars[n] for n in BARS]), steps)
+    given, held = _dense(*cotangents, *state), _dense(*fixed)
+    flowed, bars = [_new(x) for x in state], _bars(FIXED, held, BARS)
+    unit.run((*given, *held, *flowed, *[bars[n] for n in BARS]), steps)
     return (*flowed, *bars.values())
 
 
@@ -452,9 +452,9 @@ def rollout_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: 
         kept = rolled(reference.evolve, state, fixed, steps, every)
         early = rolled_adjoint(reference.evolve_adjoint, cotangents, kept, state, fixed, steps, every)
         return unshared(early, (*cotangents, *state, *fixed))
-    given, fixed = _dense(*map(_or_nothing, cotangents), *state), _dense(*fixed)
-    flowed, bars = [_new(x) for x in state], _bars(FIXED, fixed, BARS)
-    unit.run((*given, *fixed, *flowed, *[bars[n] for n in BARS]), steps, None, every)
+    given, held = _dense(*map(_or_nothing, cotangents), *state), _dense(*fixed)
+    flowed, bars = [_new(x) for x in state], _bars(FIXED, held, BARS)
+    unit.run((*given, *held, *flowed, *[bars[n] for n in BARS]), steps, None, every)
     return (*flowed, *bars.values())
 
 
@@ -507,7 +507,7 @@ def rollout_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int,
 
 
 def _reading(unit: _Unit, state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
-    given, others = _dense(*state, *fixed), _dense(*others)
+    given, others = (*_dense(*state), *_dense(*fixed)), _dense(*others)
     out, found = [_new(x) for x in state], _readings(state[0], steps // every)
     unit.run((*given, *_read(others), found, *out), steps, None, every)
     return (found, *out)
@@ -531,13 +531,13 @@ def rollout_readout_adjoint(
     if unit.library is None:
         early = _back_by_reference(grad, cotangents, state, fixed, others, steps, every)
         return unshared(early, (grad, *cotangents, *state, *fixed, *others))
-    given, fixed, others = _dense(grad, *map(_or_nothing, cotangents), *state), _dense(*fixed), _dense(*others)
-    flowed, bars = [_new(x) for x in state], _bars(FIXED, fixed, BARS)
+    given, held, others = _dense(grad, *map(_or_nothing, cotangents), *state), _dense(*fixed), _dense(*others)
+    flowed, bars = [_new(x) for x in state], _bars(FIXED, held, BARS)
     kinds = dict(GIVEN)
     read = _bars(tuple((n, kinds[n]) for n in reference.OTHERS), others, READOUT_BARS)
     nothing = state[0].new_empty(0)  # in the places of the state
     written = [bars[n] for n in BARS] + [read.get(n, nothing) for n in READOUT_BARS]
-    unit.run((*given, *fixed, *_read(others), *flowed, *written), steps, None, every)
+    unit.run((*given, *held, *_read(others), *flowed, *written), steps, None, every)
     return reference.joined((*flowed, *bars.values(), *read.values()))
 
 

@@ -1541,10 +1541,11 @@ template <long N> struct Handed {
     R** of(const Piece& piece) {
         const long first = piece.group * G;
         for (long i = 0; i < N; ++i) {
-            if (kinds[i] == SITE) rows[i] = arrays[i] ? piece.take(arrays[i], work + i * ROOM) : nullptr;
-            else if (kinds[i] > UNITS) rows[i] = arrays[i] + first * (kinds[i] - UNITS);
-            else rows[i] = arrays[i] + (kinds[i] == MATRIX ? first * (piece.channels + 1) : kinds[i] == CHANNEL ?
-                first : 0);
+            const Kind kind = kinds[i];
+            R* const at = arrays[i];
+            if (kind == SITE) rows[i] = at ? piece.take(at, work + i * ROOM) : nullptr;
+            else if (kind > UNITS) rows[i] = at + first * (kind - UNITS);
+            else rows[i] = at + (kind == MATRIX ? first * (piece.channels + 1) : kind == CHANNEL ? first : 0);
         }
         return rows;
     }
@@ -1590,27 +1591,33 @@ template <class Sums> struct Totals {
         Sums& of(const Totals& totals, const Piece& piece, long job) const {
             return reinterpret_cast<Sums*>(totals.at)[job * totals.groups + piece.group];
         }
-        void end(const Totals&, const Piece&, long, bool) const {}
+        void end(const Totals&, const Piece&, long, bool, const Kind*, R* const*) const {}
     };
 
     // The sums of all jobs, in their order.
     void put(const Kind* kinds, R* const* outs) const {
         long offset = 0;
-        const auto size = [](Kind kind) { return kind > UNITS ? G * (kind - UNITS) : kind == MATRIX ? G * G : G; };
-        for (long s = 0; offset < COUNT; offset += size(kinds[s]), ++s) {
-            if (kinds[s] == MATRIX) std::memset(outs[s], 0, channels * channels * sizeof(R));
-            double whole = 0;
-            for (long g = 0; g < groups; ++g)
-                for (long k = 0; k < size(kinds[s]); ++k) {
-                    double sum = 0;
-                    for (long job = 0; job < jobs; ++job) sum += at[(job * groups + g) * COUNT + offset + k];
-                    if (kinds[s] > UNITS) outs[s][g * size(kinds[s]) + k] = R(sum);
-                    if (kinds[s] == CHANNEL) outs[s][g * G + k] = R(sum);
-                    if (kinds[s] == MATRIX) outs[s][(g * G + k / G) * channels + g * G + k % G] = R(sum);
-                    whole += sum;
-                }
-            if (kinds[s] == SCALAR) outs[s][0] = R(whole);
+        for (long s = 0; offset < COUNT; ++s) {
+            const Kind kind = kinds[s];
+            put(kind, offset, 0, jobs, outs[s]);
+            offset += size(kind);
         }
+    }
+    static long size(Kind kind) { return kind > UNITS ? G * (kind - UNITS) : kind == MATRIX ? G * G : G; }
+    // The sum of some jobs.
+    void put(Kind kind, long offset, long from, long end, R* out) const {
+        if (kind == MATRIX) std::memset(out, 0, channels * channels * sizeof(R));
+        double whole = 0;
+        for (long g = 0; g < groups; ++g)
+            for (long k = 0; k < size(kind); ++k) {
+                double sum = 0;
+                for (long job = from; job < end; ++job) sum += at[(job * groups + g) * COUNT + offset + k];
+                if (kind > UNITS) out[g * size(kind) + k] = R(sum);
+                if (kind == CHANNEL) out[g * G + k] = R(sum);
+                if (kind == MATRIX) out[(g * G + k / G) * channels + g * G + k % G] = R(sum);
+                whole += sum;
+            }
+        if (kind == SCALAR) out[0] = R(whole);
     }
 };
 
@@ -1699,7 +1706,7 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
             tape.back(given, state, cotangents, out, sums.of(totals, piece, job));
             for (long i = 0; i < OUT; ++i)
                 piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns);
+            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);
@@ -1745,7 +1752,7 @@ extern "C" long rollout_adjoint(
             });
             for (long i = 0; i < OUT; ++i)
                 piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns);
+            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);
@@ -1796,7 +1803,7 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
             const reading::Given given(handed.of(piece), at, 0, 0, channels);
             reading::flow(at, given, grads, out, sums.of(totals, piece, job), work);
             for (long i = 0; i < OUT; ++i) piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns);
+            sums.end(totals, piece, job, turns, READ_SUMS, outs + OUT);
         });
     });
     totals.put(READ_SUMS, outs + OUT);
@@ -1929,8 +1936,8 @@ extern "C" long evolve_readout_adjoint(
                 piece.put(out[i], outs[i]);
             for (long i = 0; i < READ_OUT; ++i)
                 if (seen[i]) piece.put(seen[i], read_outs[i]);
-            sums.end(totals, piece, job, turns);
-            sums_read.end(totals_read, piece, job, turns);
+            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
+            sums_read.end(totals_read, piece, job, turns, READ_SUMS, read_outs + READ_OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);

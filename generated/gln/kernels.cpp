@@ -1237,10 +1237,16 @@ struct Tape {
 namespace points {
 
 constexpr long STATE = steps::STATE, FIXED = steps::FIXED, GIVEN = reading::GIVEN, COMPONENTS = reading::COMPONENTS;
-enum Kind { SITE, CHANNEL, SCALAR, MATRIX };
-constexpr Kind FIXED_KINDS[FIXED + 1] = { SITE, SITE, SITE, SCALAR, SCALAR };
+enum Kind : long { SITE, CHANNEL, SCALAR, MATRIX };
+// The kind of a coefficient of which with OWN every sample has its own: behind each other, in units of one sample.
+#ifdef OWN
+constexpr Kind own(Kind kind) { return Kind(-1 - kind); }
+#else
+constexpr Kind own(Kind kind) { return kind; }
+#endif
+constexpr Kind FIXED_KINDS[FIXED + 1] = { SITE, SITE, SITE, own(SCALAR), SCALAR };
 constexpr Kind GIVEN_KINDS[GIVEN + 1] = { SITE, SITE, SITE, SITE, SCALAR };
-constexpr Kind STEP_SUMS[] = { SCALAR, SCALAR }, READ_SUMS[] = { SCALAR };
+constexpr Kind STEP_SUMS[] = { own(SCALAR), SCALAR }, READ_SUMS[] = { SCALAR };
 // Place of a field of the state among what the readout reads, -1 where it reads none of it.
 constexpr long READS[STATE] = { 0 };
 
@@ -1290,6 +1296,11 @@ struct Piece {
     }
 };
 
+// The kind of a coefficient as samples share it, and how many numbers it has.
+constexpr Kind shared(Kind kind) { return kind < 0 ? Kind(-1 - kind) : kind; }
+constexpr long whole(Kind kind, long channels) { return kind == MATRIX ? channels * channels : kind == CHANNEL ?
+    channels : 1; }
+
 // What is given beside the state, and what a unit is handed of it: of coefficients those of its channels, where they lie. A
 // field that is null is not looked at.
 template <long N> struct Handed {
@@ -1303,9 +1314,10 @@ template <long N> struct Handed {
     R** of(const Piece& piece) {
         const long first = piece.group * G;
         for (long i = 0; i < N; ++i) {
-            if (kinds[i] == SITE) rows[i] = arrays[i] ? piece.take(arrays[i], work + i * ROOM) : nullptr;
-            else rows[i] = arrays[i] + (kinds[i] == MATRIX ? first * (piece.channels + 1) : kinds[i] == CHANNEL ?
-                first : 0);
+            const Kind kind = shared(kinds[i]);
+            R* const at = arrays[i] + (kind == kinds[i] ? 0 : piece.first * whole(kind, piece.channels));
+            if (kind == SITE) rows[i] = at ? piece.take(at, work + i * ROOM) : nullptr;
+            else rows[i] = at + (kind == MATRIX ? first * (piece.channels + 1) : kind == CHANNEL ? first : 0);
         }
         return rows;
     }
@@ -1351,25 +1363,34 @@ template <class Sums> struct Totals {
         Sums& of(const Totals& totals, const Piece& piece, long job) const {
             return reinterpret_cast<Sums*>(totals.at)[job * totals.groups + piece.group];
         }
-        void end(const Totals&, const Piece&, long, bool) const {}
+        void end(const Totals&, const Piece&, long, bool, const Kind*, R* const*) const {}
     };
 
-    // The sums of all jobs, in their order.
+    // The sums of all jobs, in their order; of what samples have their own of those of each, which is a job.
     void put(const Kind* kinds, R* const* outs) const {
         long offset = 0;
-        for (long s = 0; offset < COUNT; offset += kinds[s] == MATRIX ? G * G : G, ++s) {
-            if (kinds[s] == MATRIX) std::memset(outs[s], 0, channels * channels * sizeof(R));
-            double whole = 0;
-            for (long g = 0; g < groups; ++g)
-                for (long k = 0; k < (kinds[s] == MATRIX ? G * G : G); ++k) {
-                    double sum = 0;
-                    for (long job = 0; job < jobs; ++job) sum += at[(job * groups + g) * COUNT + offset + k];
-                    if (kinds[s] == CHANNEL) outs[s][g * G + k] = R(sum);
-                    if (kinds[s] == MATRIX) outs[s][(g * G + k / G) * channels + g * G + k % G] = R(sum);
-                    whole += sum;
-                }
-            if (kinds[s] == SCALAR) outs[s][0] = R(whole);
+        for (long s = 0; offset < COUNT; ++s) {
+            const Kind kind = shared(kinds[s]);
+            for (long job = 0; kind != kinds[s] && job < jobs; ++job)
+                put(kind, offset, job, job + 1, outs[s] + job * whole(kind, channels));
+            if (kind == kinds[s]) put(kind, offset, 0, jobs, outs[s]);
+            offset += size(kind);
         }
+    }
+    static long size(Kind kind) { return kind == MATRIX ? G * G : G; }
+    // The sum of some jobs.
+    void put(Kind kind, long offset, long from, long end, R* out) const {
+        if (kind == MATRIX) std::memset(out, 0, channels * channels * sizeof(R));
+        double whole = 0;
+        for (long g = 0; g < groups; ++g)
+            for (long k = 0; k < size(kind); ++k) {
+                double sum = 0;
+                for (long job = from; job < end; ++job) sum += at[(job * groups + g) * COUNT + offset + k];
+                if (kind == CHANNEL) out[g * G + k] = R(sum);
+                if (kind == MATRIX) out[(g * G + k / G) * channels + g * G + k % G] = R(sum);
+                whole += sum;
+            }
+        if (kind == SCALAR) out[0] = R(whole);
     }
 };
 
@@ -1496,7 +1517,7 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
             tape.back(given, state, cotangents, out, sums.of(totals, piece, job));
             for (long i = 0; i < OUT; ++i)
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns);
+            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);
@@ -1543,7 +1564,7 @@ extern "C" long rollout_adjoint(
             });
             for (long i = 0; i < OUT; ++i)
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns);
+            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);
@@ -1728,7 +1749,7 @@ extern "C" long evolve_readout_adjoint(
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
             for (long i = 0; i < READ_OUT; ++i)
                 if (seen[i]) piece.put(seen[i], read_outs[i]);
-            sums.end(totals, piece, job, turns);
+            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);

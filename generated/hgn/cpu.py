@@ -33,7 +33,7 @@ import torch
 from torch import Tensor
 
 from . import precompiled, reference
-from .base import unshared
+from .base import Unready, unshared
 from .stretches import KEPT, rolled, rolled_adjoint, rolled_readout, rolled_readout_adjoint
 
 Tensors = tuple[Tensor, ...]
@@ -155,12 +155,14 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     return like.new_full(shape, math.nan, dtype=dtype)
 
 
-def library(dtype: torch.dtype, width: int, group: int, entry: str, varied: bool = False) -> ctypes.CDLL | None:
+def library(
+    dtype: torch.dtype, width: int, group: int, entry: str, varied: bool = False, own: bool = False
+) -> ctypes.CDLL | None:
     """The kernels for one shape; None, with one warning, where they cannot be compiled.
 
     Raises RuntimeError instead where a layer insists on them (see ``insist``).
     """
-    found = _opened(dtype, width, group, entry, varied, checking())
+    found = _opened(dtype, width, group, entry, varied, own, checking())
     if isinstance(found, ctypes.CDLL):
         return found
     if _trial.cache_info().currsize and not _trial():
@@ -170,10 +172,12 @@ def library(dtype: torch.dtype, width: int, group: int, entry: str, varied: bool
 
 
 @lru_cache(maxsize=None)
-def _opened(dtype: torch.dtype, width: int, group: int, entry: str, varied: bool, checked: bool) -> ctypes.CDLL | str:
+def _opened(
+    dtype: torch.dtype, width: int, group: int, entry: str, varied: bool, own: bool, checked: bool
+) -> ctypes.CDLL | str:
     """The library, or why there is none."""
     try:
-        return _open(dtype, width, group, entry, varied, checked)
+        return _open(dtype, width, group, entry, varied, own, checked)
     except (_Unusable, OSError) as error:
         return str(error)
 
@@ -186,9 +190,12 @@ def _function(library: ctypes.CDLL, entry: str) -> Callable[..., int]:
     return found
 
 
-def _open(dtype: torch.dtype, width: int, group: int, entry: str, varied: bool, checked: bool) -> ctypes.CDLL:
+def _open(
+    dtype: torch.dtype, width: int, group: int, entry: str, varied: bool, own: bool, checked: bool
+) -> ctypes.CDLL:
     real = "double" if dtype == torch.float64 else "float"
     defines = (f"-DR={real}", f"-DW={width}", f"-DG={group}", f"-DENTRY_{entry}", *(("-DASKED",) if varied else ()))
+    defines = (*defines, "-DOWN") if own else defines
     return _load("hgn", SOURCE.read_text(encoding="utf-8"), (*defines, *(("-DPOISON",) if checked else ())))
 
 
@@ -365,24 +372,36 @@ def _width(count: int, size: int, kept: int, group: int) -> int:
     return width
 
 
+# Coefficients of which every sample may have its own, along a first axis -> their places, and their axes without it.
+OF_SAMPLES = {"dt": (0, 0)}
+
+
+def own(fixed: Tensors) -> bool:
+    """Whether samples have coefficients of their own."""
+    return fixed[0].dim() > 0
+
+
 class _Unit:
     """One call of an entry: samples and channels, how many samples a unit holds, and from how many jobs sums are added
     up.
     ``library`` is that of its kernels, compiled where it is asked for the first time; None where there are none, or no
     ``steps`` are to be taken."""
 
-    def __init__(self, entry: str, like: Tensor, steps: int = 1, varied: bool = False) -> None:
+    def __init__(self, entry: str, like: Tensor, steps: int = 1, varied: bool = False, own: bool = False) -> None:
         self.entry = entry
         self.samples, self.channels = like.shape
         kept = steps if steps <= KEPT else 2 * (math.isqrt(steps) + 1)  # states of the way back
         size, kept = like.element_size(), CARRIED * (kept if entry.endswith("adjoint") else 1)
         self.group, count = _group(self.channels), self.samples * self.channels
-        self.width = _width(self.samples, size, kept * self.group, self.group)
+        self.width = 1 if own else _width(self.samples, size, kept * self.group, self.group)
         parts = SUMMED_BYTES // (8 * max(1, self.channels * self.group))
-        self.jobs = max(1, min(JOBS, parts, -(-self.samples // self.width)))
+        self.jobs = self.samples if own else max(1, min(JOBS, parts, -(-self.samples // self.width)))
         self.library = None
         if steps and count and wanted():
-            self.library = library(like.dtype, self.width, self.group, entry, varied)
+            self.library = library(like.dtype, self.width, self.group, entry, varied, own)
+        self.own = own  # whether samples have coefficients of their own
+        if own and self.library is None:
+            raise Unready
 
     def run(
         self, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
@@ -406,6 +425,24 @@ class _Unit:
             )
             raise _refused(self.entry, missing, threads, what)
 
+    def handed(self, fixed: Tensors) -> Tensors:
+        """What is fixed over the steps, dense; what samples may have their own of for each of them, if any has."""
+        if not self.own:
+            return _dense(*fixed)
+        found = list(fixed)
+        for i, axes in OF_SAMPLES.values():
+            x = fixed[i] if fixed[i].dim() > axes else fixed[i].expand(self.samples, *fixed[i].shape)
+            found[i] = x
+        return _dense(*found)
+
+    def as_fixed(self, bars: dict[str, Tensor], fixed: Tensors) -> Tensors:
+        """The cotangents of what was ``handed``, in the shapes of ``fixed``."""
+        found = list(bars.values())
+        for i, axes in OF_SAMPLES.values() if self.own else ():
+            x = found[i]
+            found[i] = x if fixed[i].dim() > axes else x.sum(0)
+        return tuple(found)
+
 
 def _bars(kinds: Kinds, given: Tensors, written: tuple[str, ...]) -> dict[str, Tensor]:
     """Room for the cotangents of what is given: of fields zeros, which are added to."""
@@ -415,10 +452,10 @@ def _bars(kinds: Kinds, given: Tensors, written: tuple[str, ...]) -> dict[str, T
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     """``reference.evolve``, all steps of a unit before the next one."""
-    unit = _Unit("evolve", state[0], steps)
+    unit = _Unit("evolve", state[0], steps, own=own(fixed))
     if unit.library is None:
         return unshared(reference.evolve(state, fixed, steps), (*state, *fixed))
-    given = _dense(*state, *fixed)
+    given = (*_dense(*state), *unit.handed(fixed))
     out = tuple([_new(x) for x in state])
     unit.run((*given, *out), steps)
     return out
@@ -426,10 +463,10 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
 
 def rollout(state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
     """The states after steps every, 2 every, ..., of one unit after the other."""
-    unit = _Unit("rollout", state[0], steps)
+    unit = _Unit("rollout", state[0], steps, own=own(fixed))
     if unit.library is None:
         return rolled(evolve, state, fixed, steps, every)
-    given = _dense(*state, *fixed)
+    given = (*_dense(*state), *unit.handed(fixed))
     out = tuple([_new(x, (steps // every, *x.shape)) for x in state])
     unit.run((*given, *out), steps, None, every)
     return out
@@ -437,13 +474,13 @@ def rollout(state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
 
 def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, varied: bool = True) -> Tensors:
     """``reference.evolve_adjoint``: forward with what is carried from step to step kept in cache, then back."""
-    unit = _Unit("evolve_adjoint", state[0], steps, varied)
+    unit = _Unit("evolve_adjoint", state[0], steps, varied, own(fixed))
     if unit.library is None:
         return unshared(reference.evolve_adjoint(cotangents, state, fixed, steps), (*cotangents, *state, *fixed))
-    given, fixed = _dense(*cotangents, *state), _dense(*fixed)
-    flowed, bars = [_new(x) for x in state], _bars(FIXED, fixed, BARS)
-    unit.run((*given, *fixed, *flowed, *[bars[n] for n in BARS]), steps)
-    return (*flowed, *bars.values())
+    given, held = _dense(*cotangents, *state), unit.handed(fixed)
+    flowed, bars = [_new(x) for x in state], _bars(FIXED, held, BARS)
+    unit.run((*given, *held, *flowed, *[bars[n] for n in BARS]), steps)
+    return (*flowed, *unit.as_fixed(bars, fixed))
 
 
 def rollout_adjoint(
@@ -451,15 +488,15 @@ def rollout_adjoint(
 ) -> Tensors:
     """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the way back meets
     them."""
-    unit = _Unit("rollout_adjoint", state[0], steps, varied)
+    unit = _Unit("rollout_adjoint", state[0], steps, varied, own(fixed))
     if unit.library is None:
         kept = rolled(reference.evolve, state, fixed, steps, every)
         early = rolled_adjoint(reference.evolve_adjoint, cotangents, kept, state, fixed, steps, every)
         return unshared(early, (*cotangents, *state, *fixed))
-    given, fixed = _dense(*map(_or_nothing, cotangents), *state), _dense(*fixed)
-    flowed, bars = [_new(x) for x in state], _bars(FIXED, fixed, BARS)
-    unit.run((*given, *fixed, *flowed, *[bars[n] for n in BARS]), steps, None, every)
-    return (*flowed, *bars.values())
+    given, held = _dense(*map(_or_nothing, cotangents), *state), unit.handed(fixed)
+    flowed, bars = [_new(x) for x in state], _bars(FIXED, held, BARS)
+    unit.run((*given, *held, *flowed, *[bars[n] for n in BARS]), steps, None, every)
+    return (*flowed, *unit.as_fixed(bars, fixed))
 
 
 def readout(*given: Tensor) -> Tensor:
@@ -491,7 +528,7 @@ def _readings(like: Tensor, count: int) -> Tensor:
 
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
     """The readout after ``steps`` steps, then the state: each unit is read while its fields are in cache."""
-    unit = _Unit("evolve_readout", state[0], steps)
+    unit = _Unit("evolve_readout", state[0], steps, own=own(fixed))
     if unit.library is None:
         found = reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
         return unshared(found, (*state, *fixed, *others))
@@ -501,7 +538,7 @@ def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) 
 
 def rollout_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
     """The readouts after steps every, 2 every, ..., then the state: no state on the way is written."""
-    unit = _Unit("evolve_readout", state[0], steps)
+    unit = _Unit("evolve_readout", state[0], steps, own=own(fixed))
     if unit.library is not None:
         return _reading(unit, state, fixed, others, steps, every)
     if not steps or not state[0].numel():
@@ -511,7 +548,7 @@ def rollout_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int,
 
 
 def _reading(unit: _Unit, state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
-    given, others = _dense(*state, *fixed), _dense(*others)
+    given, others = (*_dense(*state), *unit.handed(fixed)), _dense(*others)
     out, found = [_new(x) for x in state], _readings(state[0], steps // every)
     unit.run((*given, *_read(others), found, *out), steps, None, every)
     return (found, *out)
@@ -538,18 +575,18 @@ def rollout_readout_adjoint(
     varied: bool = True,
 ) -> Tensors:
     """The same of the readouts on the way: forward with what is carried from step to step kept in cache, then back."""
-    unit = _Unit("evolve_readout_adjoint", state[0], steps, varied)
+    unit = _Unit("evolve_readout_adjoint", state[0], steps, varied, own(fixed))
     if unit.library is None:
         early = _back_by_reference(grad, cotangents, state, fixed, others, steps, every)
         return unshared(early, (grad, *cotangents, *state, *fixed, *others))
-    given, fixed, others = _dense(grad, *map(_or_nothing, cotangents), *state), _dense(*fixed), _dense(*others)
-    flowed, bars = [_new(x) for x in state], _bars(FIXED, fixed, BARS)
+    given, held, others = _dense(grad, *map(_or_nothing, cotangents), *state), unit.handed(fixed), _dense(*others)
+    flowed, bars = [_new(x) for x in state], _bars(FIXED, held, BARS)
     kinds = dict(GIVEN)
     read = _bars(tuple((n, kinds[n]) for n in reference.OTHERS), others, READOUT_BARS)
     nothing = state[0].new_empty(0)  # in the places of the state
     written = [bars[n] for n in BARS] + [read.get(n, nothing) for n in READOUT_BARS]
-    unit.run((*given, *fixed, *_read(others), *flowed, *written), steps, None, every)
-    return reference.joined((*flowed, *bars.values(), *read.values()))
+    unit.run((*given, *held, *_read(others), *flowed, *written), steps, None, every)
+    return reference.joined((*flowed, *unit.as_fixed(bars, fixed), *read.values()))
 
 
 def _back_by_reference(

@@ -239,13 +239,6 @@ class Operators:
         at once. Results lie as fields do, those of an adjoint as the arrays from place ``first`` on."""
         if not any(kind.startswith(_OF_SAMPLES) for kind in kinds):
             return runs
-        axes_of = {"scalar": 0, "channel": 1, "matrix": 2}
-
-        def axis(kind: str, x: Tensor) -> int | None:
-            if kind in ("field", _BY_STEP + "field", "any"):
-                return int(kind == _BY_STEP + "field" or x.dim() > self.axes)
-            own = kind.startswith(_OF_SAMPLES) and x.dim() > axes_of.get(kind.removeprefix(_OF_SAMPLES), 3)
-            return -1 if own else None
 
         def made(name: str, run: Run) -> Run:
             at_once = hasattr(self.backends.get(name), "OF_SAMPLES")
@@ -255,7 +248,7 @@ class Operators:
                     with suppress(Unready):
                         return tuple(run(*given))
                 arrays, numbers = given[: len(kinds)], given[len(kinds) :]
-                ins = [axis(kind, x) for kind, x in zip(kinds, arrays)]
+                ins = [self._of_sample(kind, x) for kind, x in zip(kinds, arrays)]
                 if -1 not in ins:
                     return tuple(run(*given))
                 samples = next(x.shape[0] for x, kind in zip(arrays, kinds) if kind == "field")
@@ -265,6 +258,12 @@ class Operators:
             return call
 
         return {name: made(name, run) for name, run in runs.items()}
+
+    def _of_sample(self, kind: str, x: Tensor) -> int | None:
+        """Along which axis of an array the samples lie, as ``each_sample`` is told."""
+        if kind in ("field", _BY_STEP + "field", "any"):
+            return int(kind == _BY_STEP + "field" or x.dim() > self.axes)
+        return -1 if own_of_samples(kind, x) else None
 
     def _asked(self, ctx: Any, arrays: Names) -> tuple[bool, ...]:
         """What an adjoint is told: whether a gradient is to flow into what has a cotangent on request."""
@@ -316,6 +315,12 @@ class Operators:
                     raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(shapes[kind])} is needed")
             if x.dtype != dtype or x.device != device:
                 raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
+
+
+def own_of_samples(kind: str, x: Tensor) -> bool:
+    """Whether ``x`` is a coefficient of which every sample has its own, along a first axis."""
+    axes = {"scalar": 0, "channel": 1, "matrix": 2}
+    return kind.startswith(_OF_SAMPLES) and x.dim() > axes.get(kind.removeprefix(_OF_SAMPLES), 3)
 
 
 def each_sample(

@@ -143,7 +143,11 @@ class Surface(nn.Module):
 
     def _hoisted(self, name: str, *given: Any) -> Any:
         """What a method of HOISTED makes of parameters alone, for tensors like the last of ``given``, behind dt where
-        that is no parameter: of a frozen layer what is kept, if it was made for these."""
+        that is no parameter: of a frozen layer what is kept, if it was made for these; of a time step for every sample
+        what is made of each of them, along a first axis."""
+        if len(given) > 1 and given[0].dim():
+            dt, like = given
+            return torch.func.vmap(lambda dt: getattr(self, name)(dt, like))(dt)
         made = self._results.get(name, ())
         if made and (len(given) == 1 or given[0] is self._kept_step):
             kept, like = tuple([getattr(self, n) for n in made]), given[-1]

@@ -160,6 +160,16 @@ inline bool any(const Bits& mask) {
     std::memcpy(&words, &mask, sizeof mask);
     return Words::of(words);
 }
+// A number for all, of which with OWN every lane has its own: a row of them.
+#ifdef OWN
+typedef const R* Own;
+inline Own own_2(const R* at) { return at; }
+inline V lane(Own row, long j) { return load(row + j); }
+#else
+typedef R Own;
+inline Own own_2(const R* at) { return *at; }
+inline R lane(Own x, long) { return x; }
+#endif
 inline void add(R* to, V x) { store(to, load(to) + x); }
 // What a unit sums, every lane by itself: over some steps in R, beyond them in double precision.
 template <class Sums> struct Kept {
@@ -720,7 +730,7 @@ struct Given {
     R c_of_spec;
     R d_q;
     R d_r;
-    R dt;
+    Own dt;
     R k;
     R u;
     R v;
@@ -733,7 +743,7 @@ struct Given {
         , c_of_spec(*arrays[4])
         , d_q(*arrays[5])
         , d_r(*arrays[6])
-        , dt(*arrays[7])
+        , dt(own_2(arrays[7]))
         , k(*arrays[8])
         , u(*arrays[9])
         , v(*arrays[10])
@@ -834,7 +844,7 @@ static NOINLINE void inner_0(
     const R c_of_spec,
     const R d_q,
     const R d_r,
-    const R dt,
+    const Own dt,
     const R k,
     const R u,
     const R v,
@@ -854,6 +864,7 @@ static NOINLINE void inner_0(
     R* const pi_q_next_row = pi_q_next;
     R* const pi_r_next_row = pi_r_next;
     columns([&](auto last, const long j) INLINE {
+        const auto dt_c = lane(dt, j);
         const V f = load_dense(last, f_row + j);
         const V g = load_dense(last, g_row + j);
         const V pi_q = load(pi_q_row + j);
@@ -877,7 +888,7 @@ static NOINLINE void inner_0(
         const auto v_14 = v_13 * k;
         const auto v_15 = pi_r * pi_r;
         const auto v_16 = pi_q * pi_q;
-        const auto v_17 = R(0.5) * dt;
+        const auto v_17 = R(0.5) * dt_c;
         const auto dH_dq_v = u * cos_(q) + v_12 * v + v_11;
         const auto pi_q_1_v = -dH_dq_v;
         const auto dH_dpi_q_v = v_9 * (pi_q * b + v_0 - v_1 - v_4);
@@ -943,7 +954,7 @@ static NOINLINE void inner_0(
         const auto dH_dq_2_v = u * cos_(q_8_v) + v_41 * v + v_11;
         const auto pi_q_9_v = -dH_dq_2_v;
         const auto pi_q_11_v = pi_q_9_v - pi_q_10_v;
-        const auto pi_q_12_v = pi_q + pi_q_11_v * dt;
+        const auto pi_q_12_v = pi_q + dt_c * pi_q_11_v;
         const auto v_46 = c_of_spec * pi_q_12_v;
         const auto dH_dpi_r_2_v = v_39 * (pi_r_8_v * a + v_33 + v_40 - pi_q_8_v * v_35 - v_32);
         const auto pi_r_10_v = dH_dpi_r_2_v * d_r;
@@ -952,9 +963,9 @@ static NOINLINE void inner_0(
             R(2.0) * pi_r_8_v * v_32) / (v_38 * v_38);
         const auto pi_r_9_v = -dH_dr_2_v;
         const auto pi_r_11_v = pi_r_9_v - pi_r_10_v;
-        const auto pi_r_12_v = pi_r + pi_r_11_v * dt;
+        const auto pi_r_12_v = pi_r + dt_c * pi_r_11_v;
         const auto v_47 = c_of_spec * pi_r_12_v;
-        const auto r_12_v = r + dH_dpi_r_2_v * dt;
+        const auto r_12_v = r + dH_dpi_r_2_v * dt_c;
         const auto v_48 = cos_(r_12_v);
         const auto v_49 = v_48 * k;
         const auto v_50 = pi_r_12_v * v_49;
@@ -962,13 +973,13 @@ static NOINLINE void inner_0(
         const auto v_52 = v_51 * b + v_7 - v_5 * v_48 * v_48;
         const auto v_53 = R(1.0) / v_52;
         const auto v_54 = R(2.0) * v_50;
-        const auto q_12_v = q + dH_dpi_q_2_v * dt;
+        const auto q_12_v = q + dH_dpi_q_2_v * dt_c;
         const auto v_55 = cos_(q_12_v + r_12_v);
         const auto v_56 = sin_(r_12_v);
         const auto v_57 = v_56 * k;
         const auto v_58 = pi_r_12_v * pi_r_12_v;
         const auto v_59 = pi_q_12_v * pi_q_12_v;
-        const auto v_60 = R(1.0 / 6.0) * dt;
+        const auto v_60 = R(1.0 / 6.0) * dt_c;
         const auto dH_dpi_q_3_v = v_53 * (pi_q_12_v * b + v_46 - v_47 - v_50);
         const auto dH_dpi_r_3_v = v_53 * (pi_r_12_v * a + v_47 + v_54 - pi_q_12_v * v_49 - v_46);
         const auto dH_dq_3_v = u * cos_(q_12_v) + v_55 * v + v_11;
@@ -1030,7 +1041,7 @@ static NOINLINE void tail_0(
     const R c_of_spec,
     const R d_q,
     const R d_r,
-    const R dt,
+    const Own dt,
     const R k,
     const R u,
     const R v,
@@ -1050,6 +1061,7 @@ static NOINLINE void tail_0(
     R* const pi_q_next_row = pi_q_next;
     R* const pi_r_next_row = pi_r_next;
     columns([&](auto last, const long j) INLINE {
+        const auto dt_c = lane(dt, j);
         const V f = load_dense(last, f_row + j);
         const V g = load_dense(last, g_row + j);
         const V pi_q = load(pi_q_row + j);
@@ -1073,7 +1085,7 @@ static NOINLINE void tail_0(
         const auto v_14 = v_13 * k;
         const auto v_15 = pi_r * pi_r;
         const auto v_16 = pi_q * pi_q;
-        const auto v_17 = R(0.5) * dt;
+        const auto v_17 = R(0.5) * dt_c;
         const auto dH_dq_v = u * cos_(q) + v_12 * v + v_11;
         const auto pi_q_1_v = -dH_dq_v;
         const auto dH_dpi_q_v = v_9 * (pi_q * b + v_0 - v_1 - v_4);
@@ -1139,7 +1151,7 @@ static NOINLINE void tail_0(
         const auto dH_dq_2_v = u * cos_(q_8_v) + v_41 * v + v_11;
         const auto pi_q_9_v = -dH_dq_2_v;
         const auto pi_q_11_v = pi_q_9_v - pi_q_10_v;
-        const auto pi_q_12_v = pi_q + pi_q_11_v * dt;
+        const auto pi_q_12_v = pi_q + dt_c * pi_q_11_v;
         const auto v_46 = c_of_spec * pi_q_12_v;
         const auto dH_dpi_r_2_v = v_39 * (pi_r_8_v * a + v_33 + v_40 - pi_q_8_v * v_35 - v_32);
         const auto pi_r_10_v = dH_dpi_r_2_v * d_r;
@@ -1148,9 +1160,9 @@ static NOINLINE void tail_0(
             R(2.0) * pi_r_8_v * v_32) / (v_38 * v_38);
         const auto pi_r_9_v = -dH_dr_2_v;
         const auto pi_r_11_v = pi_r_9_v - pi_r_10_v;
-        const auto pi_r_12_v = pi_r + pi_r_11_v * dt;
+        const auto pi_r_12_v = pi_r + dt_c * pi_r_11_v;
         const auto v_47 = c_of_spec * pi_r_12_v;
-        const auto r_12_v = r + dH_dpi_r_2_v * dt;
+        const auto r_12_v = r + dH_dpi_r_2_v * dt_c;
         const auto v_48 = cos_(r_12_v);
         const auto v_49 = v_48 * k;
         const auto v_50 = pi_r_12_v * v_49;
@@ -1158,13 +1170,13 @@ static NOINLINE void tail_0(
         const auto v_52 = v_51 * b + v_7 - v_5 * v_48 * v_48;
         const auto v_53 = R(1.0) / v_52;
         const auto v_54 = R(2.0) * v_50;
-        const auto q_12_v = q + dH_dpi_q_2_v * dt;
+        const auto q_12_v = q + dH_dpi_q_2_v * dt_c;
         const auto v_55 = cos_(q_12_v + r_12_v);
         const auto v_56 = sin_(r_12_v);
         const auto v_57 = v_56 * k;
         const auto v_58 = pi_r_12_v * pi_r_12_v;
         const auto v_59 = pi_q_12_v * pi_q_12_v;
-        const auto v_60 = R(1.0 / 6.0) * dt;
+        const auto v_60 = R(1.0 / 6.0) * dt_c;
         const auto dH_dpi_q_3_v = v_53 * (pi_q_12_v * b + v_46 - v_47 - v_50);
         const auto dH_dpi_r_3_v = v_53 * (pi_r_12_v * a + v_47 + v_54 - pi_q_12_v * v_49 - v_46);
         const auto dH_dq_3_v = u * cos_(q_12_v) + v_55 * v + v_11;
@@ -1288,7 +1300,7 @@ static NOINLINE void inner_adjoint_0(
     const R c_of_spec,
     const R d_q,
     const R d_r,
-    const R dt,
+    const Own dt,
     const R k,
     const R u,
     const R v,
@@ -1317,6 +1329,7 @@ static NOINLINE void inner_adjoint_0(
     R* const f_bar_row = f_bar;
     R* const g_bar_row = g_bar;
     columns([&](auto last, const long j) INLINE {
+        const auto dt_c = lane(dt, j);
         const V f = load_dense(last, f_row + j);
         const V g = load_dense(last, g_row + j);
         const V pi_q = load(pi_q_row + j);
@@ -1366,7 +1379,7 @@ static NOINLINE void inner_adjoint_0(
         const auto v_35 = v_34 * k;
         const auto v_36 = v_22 * v_3 * v_7 - v_35;
         const auto v_37 = v_33 * v_36;
-        const auto v_38 = R(0.5) * dt;
+        const auto v_38 = R(0.5) * dt_c;
         const auto dH_dq_v = v_19 * u + v_21 * v + v_18;
         const auto pi_q_1_v = -dH_dq_v;
         const auto dH_dpi_q_v = v_13 * v_6;
@@ -1470,7 +1483,7 @@ static NOINLINE void inner_adjoint_0(
         const auto dH_dq_2_v = v_89 * u + v_91 * v + v_18;
         const auto pi_q_9_v = -dH_dq_2_v;
         const auto pi_q_11_v = pi_q_9_v - pi_q_10_v;
-        const auto pi_q_12_v = pi_q + pi_q_11_v * dt;
+        const auto pi_q_12_v = pi_q + dt_c * pi_q_11_v;
         const auto v_107 = pi_q_12_v * b;
         const auto v_108 = c_of_spec * pi_q_12_v;
         const auto dH_dpi_r_2_v = v_84 * v_88;
@@ -1478,9 +1491,9 @@ static NOINLINE void inner_adjoint_0(
         const auto dH_dr_2_v = v_91 * v + v_84 * v_98 - g - v_101 * v_106;
         const auto pi_r_9_v = -dH_dr_2_v;
         const auto pi_r_11_v = pi_r_9_v - pi_r_10_v;
-        const auto pi_r_12_v = pi_r + pi_r_11_v * dt;
+        const auto pi_r_12_v = pi_r + dt_c * pi_r_11_v;
         const auto v_109 = c_of_spec * pi_r_12_v;
-        const auto r_12_v = r + dH_dpi_r_2_v * dt;
+        const auto r_12_v = r + dH_dpi_r_2_v * dt_c;
         const auto v_110 = cos_(r_12_v);
         const auto v_111 = v_110 * k;
         const auto v_112 = pi_r_12_v * v_111;
@@ -1494,7 +1507,7 @@ static NOINLINE void inner_adjoint_0(
         const auto v_120 = pi_q_12_v * v_111;
         const auto v_121 = R(2.0) * v_112;
         const auto v_122 = v_109 + v_119 + v_121 - v_108 - v_120;
-        const auto q_12_v = q + dH_dpi_q_2_v * dt;
+        const auto q_12_v = q + dH_dpi_q_2_v * dt_c;
         const auto v_123 = cos_(q_12_v);
         const auto v_124 = q_12_v + r_12_v;
         const auto v_125 = cos_(v_124);
@@ -1515,20 +1528,20 @@ static NOINLINE void inner_adjoint_0(
         const auto v_139 = v_110 * v_126 * v_7 - v_138;
         const auto v_140 = v_136 * v_139;
         const auto v_141 = R(1.0 / 6.0) * pi_r_next_bar;
-        const auto pi_r_15_bar5_v = v_141 * dt;
+        const auto pi_r_15_bar5_v = dt_c * v_141;
         const auto v_142 = -pi_r_15_bar5_v;
         const auto v_143 = R(1.0 / 6.0) * pi_q_next_bar;
-        const auto pi_q_15_bar6_v = v_143 * dt;
+        const auto pi_q_15_bar6_v = dt_c * v_143;
         const auto v_144 = -pi_q_15_bar6_v;
         const auto v_145 = R(1.0 / 6.0) * r_next_bar;
         const auto v_146 = R(1.0 / 6.0) * q_next_bar;
         const auto v_147 = a + c_of_spec;
         const auto v_148 = v_116 + v_147;
-        const auto r_15_bar7_v = v_145 * dt;
+        const auto r_15_bar7_v = dt_c * v_145;
         const auto dH_dpi_r_3_bar15_v = v_142 * d_r + r_15_bar7_v;
         const auto v_149 = dH_dpi_r_3_bar15_v * v_118;
         const auto v_150 = -c_of_spec - v_111;
-        const auto q_15_bar8_v = v_146 * dt;
+        const auto q_15_bar8_v = dt_c * v_146;
         const auto dH_dpi_q_3_bar20_v = v_144 * d_q + q_15_bar8_v;
         const auto v_151 = dH_dpi_q_3_bar20_v * v_118;
         const auto v_152 = R(2.0) * pi_r_12_v;
@@ -1546,12 +1559,12 @@ static NOINLINE void inner_adjoint_0(
         const auto v_164 = R(1.0 / 3.0) * pi_r_next_bar;
         const auto pi_r_12_bar34_v = v_142 * (-v_140 * (R(4.0) * v_112 + R(2.0) * v_119 + v_155 - R(2.0) * v_120 -
             v_134) - v_154) + v_148 * v_149 + v_150 * v_151;
-        const auto pi_r_11_bar42_v = dt * (pi_r_12_bar34_v + v_164);
+        const auto pi_r_11_bar42_v = dt_c * (pi_r_12_bar34_v + v_164);
         const auto v_165 = -pi_r_11_bar42_v;
         const auto v_166 = R(1.0 / 3.0) * pi_q_next_bar;
         const auto pi_q_12_bar36_v = v_142 * (v_158 - v_140 * (R(2.0) * v_107 + v_134 - v_121 - v_155)) + v_149 *
             v_150 + v_151 * v_156;
-        const auto pi_q_11_bar43_v = dt * (pi_q_12_bar36_v + v_166);
+        const auto pi_q_11_bar43_v = dt_c * (pi_q_12_bar36_v + v_166);
         const auto v_167 = -pi_q_11_bar43_v;
         const auto v_168 = R(1.0 / 3.0) * r_next_bar;
         const auto v_169 = R(1.0 / 3.0) * q_next_bar;
@@ -1560,12 +1573,12 @@ static NOINLINE void inner_adjoint_0(
             - v_154) + v_142 * (v_118 * (pi_q_12_v * v_112 - v_111 * v_129) + R(2.0) * v_135 * v_139 * v_160 * v_163 -
             v_132 * v_161 - v_140 * (v_128 * v_152 - R(2.0) * v_131) - v_159 - v_162 * (-v_111 * b - v_115 - v_7 *
             v_126 * v_126)) - v_144 * v_159;
-        const auto r_11_bar44_v = dt * (r_12_bar38_v + v_168);
+        const auto r_11_bar44_v = dt_c * (r_12_bar38_v + v_168);
         const auto dH_dpi_r_2_bar52_v = v_165 * d_r + r_11_bar44_v;
         const auto v_171 = dH_dpi_r_2_bar52_v * v_84;
         const auto v_172 = -c_of_spec - v_77;
         const auto q_12_bar40_v = v_144 * (-u * sin_(q_12_v) - v_159) - v_142 * v_159;
-        const auto q_11_bar45_v = dt * (q_12_bar40_v + v_169);
+        const auto q_11_bar45_v = dt_c * (q_12_bar40_v + v_169);
         const auto dH_dpi_q_2_bar57_v = v_167 * d_q + q_11_bar45_v;
         const auto v_173 = dH_dpi_q_2_bar57_v * v_84;
         const auto v_174 = R(2.0) * pi_r_8_v;
@@ -1582,12 +1595,12 @@ static NOINLINE void inner_adjoint_0(
         const auto pi_r_8_bar71_v = v_165 * (-v_106 * (v_177 + R(4.0) * v_78 + R(2.0) * v_85 - v_100 - R(2.0) * v_86)
             - v_176) + v_170 * v_171 + v_172 * v_173;
         const auto v_185 = R(0.5) * pi_r_8_bar71_v;
-        const auto pi_r_7_bar79_v = dt * (v_164 + v_185);
+        const auto pi_r_7_bar79_v = dt_c * (v_164 + v_185);
         const auto v_186 = -pi_r_7_bar79_v;
         const auto pi_q_8_bar73_v = v_156 * v_173 + v_165 * (v_179 - v_106 * (v_100 + R(2.0) * v_73 - v_177 - v_87)) +
             v_171 * v_172;
         const auto v_187 = R(0.5) * pi_q_8_bar73_v;
-        const auto pi_q_7_bar80_v = dt * (v_166 + v_187);
+        const auto pi_q_7_bar80_v = dt_c * (v_166 + v_187);
         const auto v_188 = -pi_q_7_bar80_v;
         const auto r_8_bar75_v = dH_dpi_q_2_bar57_v * (v_179 - v_182 * v_79) + dH_dpi_r_2_bar52_v * (-v_176 - v_182 *
             v_88) + v_165 * (R(2.0) * v_101 * v_105 * v_181 * v_184 + v_84 * (pi_q_8_v * v_78 - v_77 * v_95) - v_106 *
@@ -1597,11 +1610,11 @@ static NOINLINE void inner_adjoint_0(
         const auto q_8_bar77_v = v_167 * (-u * sin_(q_8_v) - v_180) - v_165 * v_180;
         const auto v_190 = R(0.5) * q_8_bar77_v;
         const auto v_191 = v_147 + v_48;
-        const auto r_7_bar81_v = dt * (v_168 + v_189);
+        const auto r_7_bar81_v = dt_c * (v_168 + v_189);
         const auto dH_dpi_r_1_bar89_v = v_186 * d_r + r_7_bar81_v;
         const auto v_192 = dH_dpi_r_1_bar89_v * v_50;
         const auto v_193 = -c_of_spec - v_43;
-        const auto q_7_bar82_v = dt * (v_169 + v_190);
+        const auto q_7_bar82_v = dt_c * (v_169 + v_190);
         const auto dH_dpi_q_1_bar94_v = v_188 * d_q + q_7_bar82_v;
         const auto v_194 = dH_dpi_q_1_bar94_v * v_50;
         const auto v_195 = R(2.0) * pi_r_4_v;
@@ -1618,12 +1631,12 @@ static NOINLINE void inner_adjoint_0(
         const auto pi_r_4_bar108_v = v_186 * (-v_197 - v_72 * (v_198 + R(4.0) * v_44 + R(2.0) * v_51 - R(2.0) * v_52 -
             v_66)) + v_191 * v_192 + v_193 * v_194;
         const auto v_206 = R(0.5) * pi_r_4_bar108_v;
-        const auto pi_r_3_bar116_v = dt * (v_141 + v_206);
+        const auto pi_r_3_bar116_v = dt_c * (v_141 + v_206);
         const auto v_207 = -pi_r_3_bar116_v;
         const auto pi_q_4_bar110_v = v_156 * v_194 + v_186 * (v_200 - v_72 * (R(2.0) * v_39 + v_66 - v_198 - v_53)) +
             v_192 * v_193;
         const auto v_208 = R(0.5) * pi_q_4_bar110_v;
-        const auto pi_q_3_bar117_v = dt * (v_143 + v_208);
+        const auto pi_q_3_bar117_v = dt_c * (v_143 + v_208);
         const auto v_209 = -pi_q_3_bar117_v;
         const auto r_4_bar112_v = dH_dpi_q_1_bar94_v * (v_200 - v_203 * v_45) + dH_dpi_r_1_bar89_v * (-v_197 - v_203 *
             v_54) + v_186 * (R(2.0) * v_202 * v_205 * v_67 * v_71 + v_50 * (pi_q_4_v * v_44 - v_43 * v_61) - v_201 -
@@ -1642,11 +1655,11 @@ static NOINLINE void inner_adjoint_0(
         const auto v_219 = v_13 * (v_24 - v_214 * v_218);
         const auto v_220 = v_32 * v_33;
         const auto v_221 = R(1.0) / (v_12 * v_12 * v_12);
-        const auto q_3_bar119_v = dt * (v_146 + v_211);
+        const auto q_3_bar119_v = dt_c * (v_146 + v_211);
         const auto dH_dpi_q_bar131_v = v_209 * d_q + q_3_bar119_v;
         const auto v_222 = dH_dpi_q_bar131_v * v_13;
         const auto v_223 = -c_of_spec - v_4;
-        const auto r_3_bar118_v = dt * (v_145 + v_210);
+        const auto r_3_bar118_v = dt_c * (v_145 + v_210);
         const auto dH_dpi_r_bar126_v = v_207 * d_r + r_3_bar118_v;
         const auto v_224 = dH_dpi_r_bar126_v * v_13;
         const auto v_225 = R(2.0) * v_2;
@@ -1810,7 +1823,7 @@ static NOINLINE void tail_adjoint_0(
     const R c_of_spec,
     const R d_q,
     const R d_r,
-    const R dt,
+    const Own dt,
     const R k,
     const R u,
     const R v,
@@ -1839,6 +1852,7 @@ static NOINLINE void tail_adjoint_0(
     R* const f_bar_row = f_bar;
     R* const g_bar_row = g_bar;
     columns([&](auto last, const long j) INLINE {
+        const auto dt_c = lane(dt, j);
         const V f = load_dense(last, f_row + j);
         const V g = load_dense(last, g_row + j);
         const V pi_q = load(pi_q_row + j);
@@ -1888,7 +1902,7 @@ static NOINLINE void tail_adjoint_0(
         const auto v_35 = v_34 * k;
         const auto v_36 = v_22 * v_3 * v_7 - v_35;
         const auto v_37 = v_33 * v_36;
-        const auto v_38 = R(0.5) * dt;
+        const auto v_38 = R(0.5) * dt_c;
         const auto dH_dq_v = v_19 * u + v_21 * v + v_18;
         const auto pi_q_1_v = -dH_dq_v;
         const auto dH_dpi_q_v = v_13 * v_6;
@@ -1992,7 +2006,7 @@ static NOINLINE void tail_adjoint_0(
         const auto dH_dq_2_v = v_89 * u + v_91 * v + v_18;
         const auto pi_q_9_v = -dH_dq_2_v;
         const auto pi_q_11_v = pi_q_9_v - pi_q_10_v;
-        const auto pi_q_12_v = pi_q + pi_q_11_v * dt;
+        const auto pi_q_12_v = pi_q + dt_c * pi_q_11_v;
         const auto v_107 = pi_q_12_v * b;
         const auto v_108 = c_of_spec * pi_q_12_v;
         const auto dH_dpi_r_2_v = v_84 * v_88;
@@ -2000,9 +2014,9 @@ static NOINLINE void tail_adjoint_0(
         const auto dH_dr_2_v = v_91 * v + v_84 * v_98 - g - v_101 * v_106;
         const auto pi_r_9_v = -dH_dr_2_v;
         const auto pi_r_11_v = pi_r_9_v - pi_r_10_v;
-        const auto pi_r_12_v = pi_r + pi_r_11_v * dt;
+        const auto pi_r_12_v = pi_r + dt_c * pi_r_11_v;
         const auto v_109 = c_of_spec * pi_r_12_v;
-        const auto r_12_v = r + dH_dpi_r_2_v * dt;
+        const auto r_12_v = r + dH_dpi_r_2_v * dt_c;
         const auto v_110 = cos_(r_12_v);
         const auto v_111 = v_110 * k;
         const auto v_112 = pi_r_12_v * v_111;
@@ -2016,7 +2030,7 @@ static NOINLINE void tail_adjoint_0(
         const auto v_120 = pi_q_12_v * v_111;
         const auto v_121 = R(2.0) * v_112;
         const auto v_122 = v_109 + v_119 + v_121 - v_108 - v_120;
-        const auto q_12_v = q + dH_dpi_q_2_v * dt;
+        const auto q_12_v = q + dH_dpi_q_2_v * dt_c;
         const auto v_123 = cos_(q_12_v);
         const auto v_124 = q_12_v + r_12_v;
         const auto v_125 = cos_(v_124);
@@ -2037,20 +2051,20 @@ static NOINLINE void tail_adjoint_0(
         const auto v_139 = v_110 * v_126 * v_7 - v_138;
         const auto v_140 = v_136 * v_139;
         const auto v_141 = R(1.0 / 6.0) * pi_r_next_bar;
-        const auto pi_r_15_bar5_v = v_141 * dt;
+        const auto pi_r_15_bar5_v = dt_c * v_141;
         const auto v_142 = -pi_r_15_bar5_v;
         const auto v_143 = R(1.0 / 6.0) * pi_q_next_bar;
-        const auto pi_q_15_bar6_v = v_143 * dt;
+        const auto pi_q_15_bar6_v = dt_c * v_143;
         const auto v_144 = -pi_q_15_bar6_v;
         const auto v_145 = R(1.0 / 6.0) * r_next_bar;
         const auto v_146 = R(1.0 / 6.0) * q_next_bar;
         const auto v_147 = a + c_of_spec;
         const auto v_148 = v_116 + v_147;
-        const auto r_15_bar7_v = v_145 * dt;
+        const auto r_15_bar7_v = dt_c * v_145;
         const auto dH_dpi_r_3_bar15_v = v_142 * d_r + r_15_bar7_v;
         const auto v_149 = dH_dpi_r_3_bar15_v * v_118;
         const auto v_150 = -c_of_spec - v_111;
-        const auto q_15_bar8_v = v_146 * dt;
+        const auto q_15_bar8_v = dt_c * v_146;
         const auto dH_dpi_q_3_bar20_v = v_144 * d_q + q_15_bar8_v;
         const auto v_151 = dH_dpi_q_3_bar20_v * v_118;
         const auto v_152 = R(2.0) * pi_r_12_v;
@@ -2068,12 +2082,12 @@ static NOINLINE void tail_adjoint_0(
         const auto v_164 = R(1.0 / 3.0) * pi_r_next_bar;
         const auto pi_r_12_bar34_v = v_142 * (-v_140 * (R(4.0) * v_112 + R(2.0) * v_119 + v_155 - R(2.0) * v_120 -
             v_134) - v_154) + v_148 * v_149 + v_150 * v_151;
-        const auto pi_r_11_bar42_v = dt * (pi_r_12_bar34_v + v_164);
+        const auto pi_r_11_bar42_v = dt_c * (pi_r_12_bar34_v + v_164);
         const auto v_165 = -pi_r_11_bar42_v;
         const auto v_166 = R(1.0 / 3.0) * pi_q_next_bar;
         const auto pi_q_12_bar36_v = v_142 * (v_158 - v_140 * (R(2.0) * v_107 + v_134 - v_121 - v_155)) + v_149 *
             v_150 + v_151 * v_156;
-        const auto pi_q_11_bar43_v = dt * (pi_q_12_bar36_v + v_166);
+        const auto pi_q_11_bar43_v = dt_c * (pi_q_12_bar36_v + v_166);
         const auto v_167 = -pi_q_11_bar43_v;
         const auto v_168 = R(1.0 / 3.0) * r_next_bar;
         const auto v_169 = R(1.0 / 3.0) * q_next_bar;
@@ -2082,12 +2096,12 @@ static NOINLINE void tail_adjoint_0(
             - v_154) + v_142 * (v_118 * (pi_q_12_v * v_112 - v_111 * v_129) + R(2.0) * v_135 * v_139 * v_160 * v_163 -
             v_132 * v_161 - v_140 * (v_128 * v_152 - R(2.0) * v_131) - v_159 - v_162 * (-v_111 * b - v_115 - v_7 *
             v_126 * v_126)) - v_144 * v_159;
-        const auto r_11_bar44_v = dt * (r_12_bar38_v + v_168);
+        const auto r_11_bar44_v = dt_c * (r_12_bar38_v + v_168);
         const auto dH_dpi_r_2_bar52_v = v_165 * d_r + r_11_bar44_v;
         const auto v_171 = dH_dpi_r_2_bar52_v * v_84;
         const auto v_172 = -c_of_spec - v_77;
         const auto q_12_bar40_v = v_144 * (-u * sin_(q_12_v) - v_159) - v_142 * v_159;
-        const auto q_11_bar45_v = dt * (q_12_bar40_v + v_169);
+        const auto q_11_bar45_v = dt_c * (q_12_bar40_v + v_169);
         const auto dH_dpi_q_2_bar57_v = v_167 * d_q + q_11_bar45_v;
         const auto v_173 = dH_dpi_q_2_bar57_v * v_84;
         const auto v_174 = R(2.0) * pi_r_8_v;
@@ -2104,12 +2118,12 @@ static NOINLINE void tail_adjoint_0(
         const auto pi_r_8_bar71_v = v_165 * (-v_106 * (v_177 + R(4.0) * v_78 + R(2.0) * v_85 - v_100 - R(2.0) * v_86)
             - v_176) + v_170 * v_171 + v_172 * v_173;
         const auto v_185 = R(0.5) * pi_r_8_bar71_v;
-        const auto pi_r_7_bar79_v = dt * (v_164 + v_185);
+        const auto pi_r_7_bar79_v = dt_c * (v_164 + v_185);
         const auto v_186 = -pi_r_7_bar79_v;
         const auto pi_q_8_bar73_v = v_156 * v_173 + v_165 * (v_179 - v_106 * (v_100 + R(2.0) * v_73 - v_177 - v_87)) +
             v_171 * v_172;
         const auto v_187 = R(0.5) * pi_q_8_bar73_v;
-        const auto pi_q_7_bar80_v = dt * (v_166 + v_187);
+        const auto pi_q_7_bar80_v = dt_c * (v_166 + v_187);
         const auto v_188 = -pi_q_7_bar80_v;
         const auto r_8_bar75_v = dH_dpi_q_2_bar57_v * (v_179 - v_182 * v_79) + dH_dpi_r_2_bar52_v * (-v_176 - v_182 *
             v_88) + v_165 * (R(2.0) * v_101 * v_105 * v_181 * v_184 + v_84 * (pi_q_8_v * v_78 - v_77 * v_95) - v_106 *
@@ -2119,11 +2133,11 @@ static NOINLINE void tail_adjoint_0(
         const auto q_8_bar77_v = v_167 * (-u * sin_(q_8_v) - v_180) - v_165 * v_180;
         const auto v_190 = R(0.5) * q_8_bar77_v;
         const auto v_191 = v_147 + v_48;
-        const auto r_7_bar81_v = dt * (v_168 + v_189);
+        const auto r_7_bar81_v = dt_c * (v_168 + v_189);
         const auto dH_dpi_r_1_bar89_v = v_186 * d_r + r_7_bar81_v;
         const auto v_192 = dH_dpi_r_1_bar89_v * v_50;
         const auto v_193 = -c_of_spec - v_43;
-        const auto q_7_bar82_v = dt * (v_169 + v_190);
+        const auto q_7_bar82_v = dt_c * (v_169 + v_190);
         const auto dH_dpi_q_1_bar94_v = v_188 * d_q + q_7_bar82_v;
         const auto v_194 = dH_dpi_q_1_bar94_v * v_50;
         const auto v_195 = R(2.0) * pi_r_4_v;
@@ -2140,12 +2154,12 @@ static NOINLINE void tail_adjoint_0(
         const auto pi_r_4_bar108_v = v_186 * (-v_197 - v_72 * (v_198 + R(4.0) * v_44 + R(2.0) * v_51 - R(2.0) * v_52 -
             v_66)) + v_191 * v_192 + v_193 * v_194;
         const auto v_206 = R(0.5) * pi_r_4_bar108_v;
-        const auto pi_r_3_bar116_v = dt * (v_141 + v_206);
+        const auto pi_r_3_bar116_v = dt_c * (v_141 + v_206);
         const auto v_207 = -pi_r_3_bar116_v;
         const auto pi_q_4_bar110_v = v_156 * v_194 + v_186 * (v_200 - v_72 * (R(2.0) * v_39 + v_66 - v_198 - v_53)) +
             v_192 * v_193;
         const auto v_208 = R(0.5) * pi_q_4_bar110_v;
-        const auto pi_q_3_bar117_v = dt * (v_143 + v_208);
+        const auto pi_q_3_bar117_v = dt_c * (v_143 + v_208);
         const auto v_209 = -pi_q_3_bar117_v;
         const auto r_4_bar112_v = dH_dpi_q_1_bar94_v * (v_200 - v_203 * v_45) + dH_dpi_r_1_bar89_v * (-v_197 - v_203 *
             v_54) + v_186 * (R(2.0) * v_202 * v_205 * v_67 * v_71 + v_50 * (pi_q_4_v * v_44 - v_43 * v_61) - v_201 -
@@ -2164,11 +2178,11 @@ static NOINLINE void tail_adjoint_0(
         const auto v_219 = v_13 * (v_24 - v_214 * v_218);
         const auto v_220 = v_32 * v_33;
         const auto v_221 = R(1.0) / (v_12 * v_12 * v_12);
-        const auto q_3_bar119_v = dt * (v_146 + v_211);
+        const auto q_3_bar119_v = dt_c * (v_146 + v_211);
         const auto dH_dpi_q_bar131_v = v_209 * d_q + q_3_bar119_v;
         const auto v_222 = dH_dpi_q_bar131_v * v_13;
         const auto v_223 = -c_of_spec - v_4;
-        const auto r_3_bar118_v = dt * (v_145 + v_210);
+        const auto r_3_bar118_v = dt_c * (v_145 + v_210);
         const auto dH_dpi_r_bar126_v = v_207 * d_r + r_3_bar118_v;
         const auto v_224 = dH_dpi_r_bar126_v * v_13;
         const auto v_225 = R(2.0) * v_2;
@@ -2469,12 +2483,18 @@ struct Tape {
 namespace points {
 
 constexpr long STATE = steps::STATE, FIXED = steps::FIXED, GIVEN = reading::GIVEN, COMPONENTS = reading::COMPONENTS;
-enum Kind { SITE, CHANNEL, SCALAR, MATRIX };
-constexpr Kind FIXED_KINDS[FIXED + 1] = { SITE, SITE, SCALAR, SCALAR, SCALAR, SCALAR, SCALAR, SCALAR, SCALAR, SCALAR,
-    SCALAR, SCALAR };
+enum Kind : long { SITE, CHANNEL, SCALAR, MATRIX };
+// The kind of a coefficient of which with OWN every sample has its own: a field.
+#ifdef OWN
+constexpr Kind own(Kind ) { return SITE; }
+#else
+constexpr Kind own(Kind kind) { return kind; }
+#endif
+constexpr Kind FIXED_KINDS[FIXED + 1] = { SITE, SITE, SCALAR, SCALAR, SCALAR, SCALAR, SCALAR, own(SCALAR), SCALAR,
+    SCALAR, SCALAR, SCALAR };
 constexpr Kind GIVEN_KINDS[GIVEN + 1] = { SITE, SITE, SITE, SITE, SITE, SITE, SCALAR, SCALAR, SCALAR, SCALAR, SCALAR,
     SCALAR, SCALAR };
-constexpr Kind STEP_SUMS[] = { SCALAR, SCALAR, SCALAR, SCALAR, SCALAR, SCALAR, SCALAR, SCALAR, SCALAR, SCALAR },
+constexpr Kind STEP_SUMS[] = { SCALAR, SCALAR, SCALAR, SCALAR, SCALAR, own(SCALAR), SCALAR, SCALAR, SCALAR, SCALAR },
     READ_SUMS[] = { SCALAR, SCALAR, SCALAR, SCALAR, SCALAR, SCALAR, SCALAR };
 // Place of a field of the state among what the readout reads, -1 where it reads none of it.
 constexpr long READS[STATE] = { 0, 1, 2, 3 };
@@ -2600,12 +2620,17 @@ template <class Sums> struct Totals {
     ~Totals() { std::free(at); }
     long bytes() const { return at ? 0 : jobs * COUNT * channels * long(sizeof(double)); }
 
-    // What a job adds: lanes are added up by channel where they come to stand for others.
+    // What a job adds: lanes are added up by channel where they come to stand for others; those of samples are put down.
     struct Job {
         Kept<Sums> kept;
         Kept<Sums>& of(const Totals&, const Piece&, long) { return kept; }
-        void end(const Totals& totals, const Piece& piece, long job, bool turns) {
+        void end(const Totals& totals, const Piece& piece, long job, bool turns, const Kind* kinds, R* const* outs) {
             kept.gather();
+            for (long s = 0; s < COUNT; ++s) {
+                if (kinds[s] != SITE) continue;
+                for (long j = 0; j < piece.count; ++j) outs[s][piece.first + j] = R(kept.far[s * W + j]);
+                for (long j = 0; j < W; ++j) kept.far[s * W + j] = 0;
+            }
             if (!turns) return;
             double* const to = totals.at + job * COUNT * totals.channels;
             for (long s = 0; s < COUNT; ++s)
@@ -2753,7 +2778,7 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
             tape.back(given, state, cotangents, out, sums.of(totals, piece, job));
             for (long i = 0; i < OUT; ++i)
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns);
+            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);
@@ -2800,7 +2825,7 @@ extern "C" long rollout_adjoint(
             });
             for (long i = 0; i < OUT; ++i)
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns);
+            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);
@@ -2851,7 +2876,7 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
             const reading::Given given(handed.of(piece), at, 0, 0, 1);
             reading::flow(at, given, grads, out, sums.of(totals, piece, job), work);
             for (long i = 0; i < OUT; ++i) piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns);
+            sums.end(totals, piece, job, turns, READ_SUMS, outs + OUT);
         });
     });
     totals.put(READ_SUMS, outs + OUT);
@@ -2992,8 +3017,8 @@ extern "C" long evolve_readout_adjoint(
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
             for (long i = 0; i < READ_OUT; ++i)
                 if (seen[i]) piece.put(seen[i], read_outs[i]);
-            sums.end(totals, piece, job, turns);
-            sums_read.end(totals_read, piece, job, turns);
+            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
+            sums_read.end(totals_read, piece, job, turns, READ_SUMS, read_outs + READ_OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);

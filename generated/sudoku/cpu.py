@@ -409,8 +409,8 @@ class _Call:
         """The sums of all jobs and lanes in the shape of each parameter."""
         sizes = {"scalar": 1, "channel": self.group, "matrix": self.group**2}
         found, dtype = {}, self.like.dtype
-        by_lane = sums.view(-1, self.parts, sums.shape[1], self.lanes // self.columns, self.columns).sum((1, 4))
-        for (name, kind), part in zip(SUMS.items(), by_lane.split([sizes[k] for k in SUMS.values()], 1)):
+        by_lane = sums.view(-1, self.parts, sums.shape[1], self.lanes // self.columns, self.columns)
+        for (name, kind), part in zip(SUMS.items(), by_lane.sum((1, 4)).split([sizes[k] for k in SUMS.values()], 1)):
             if kind == "scalar":
                 found[name] = part.sum().to(dtype)
             elif kind == "matrix":

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .base import Tensors
 from .graph import Sparse, graph_of
-from .registry import Names, Operators, Run
+from .registry import Names, Operators, Run, own_of_samples
 from .stretches import long_adjoint, rolled, rolled_adjoint
 
 
@@ -34,14 +34,20 @@ class GraphOperators(Operators):
         for x, kind in zip(tensors, kinds):
             if kind == "any":
                 continue
-            own = x.shape[1:] if kind.startswith("by step ") else x.shape
-            kind = kind.removeprefix("by step ")
+            own = x.shape[1:] if kind.startswith("by step ") or own_of_samples(kind, x) else x.shape
+            kind = kind.removeprefix("by step ").removeprefix("of samples ")
             limits = {"channel": whole[1:2], "matrix": (whole[1], whole[1]), "scalar": (), "field": whole}
             limit = limits.get(kind, (*whole[:2], *own[2:]))
             if len(own) != len(limit) or any(n not in (1, most) for n, most in zip(own, limit)):
                 raise ValueError(f"a tensor has shape {tuple(x.shape)} where {tuple(limit)} is needed")
             if x.dtype != dtype or x.device != device:
                 raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
+
+    def _of_sample(self, kind: str, x: Tensor) -> int | None:
+        by_step, of_what = kind.startswith("by step "), kind.removeprefix("by step ")
+        if of_what in ("field", "edge"):
+            return int(by_step) if x.shape[by_step] > 1 else None
+        return None if kind == "any" and x.dim() < self.axes else super()._of_sample(kind, x)  # the ends of edges
 
     def readout(self, arrays: Names, components: int) -> Run:
         """The readout, its components one after the other along the channels, and its adjoint."""
@@ -145,7 +151,7 @@ class GraphOperators(Operators):
 
         def pulled(ends: Tensor, *x: Any) -> Tensors:
             *given, steps, every, dense, _ = x
-            back = partial(self.reference.evolve_adjoint, graph_of(ends, given[0].shape[2], dense))
+            back = partial(self.reference.evolve_adjoint, graph_of(ends, given[2 * n].shape[2], dense))
             flowed, kept, before, coefficients = (tuple(given[a:b]) for a, b in cuts)
             return rolled_adjoint(back, flowed, kept, before, coefficients, steps, every, places)
 

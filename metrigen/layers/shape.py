@@ -27,8 +27,8 @@ class Shape:
 
     @property
     def axes(self) -> int:
-        """Axes of what an operator is handed: batch, channels, and those of the sites, or the tokens."""
-        return 2 + self.rank + self.on_tokens
+        """Axes of what an operator is handed: batch, channels, and those of the sites, the nodes, or the tokens."""
+        return 2 + self.rank + self.on_edges + self.on_tokens
 
 
 def shape_of(lowered: Lowered) -> Shape:

@@ -56,7 +56,10 @@ def _called(package: Package, names: list[str]) -> list[str]:
             f"    dt = self._step_like({first}) if _span.dt is None else "
             f"step_of(as_step(_span.dt, {is_reversible(layer)}), {first})",
             *([f"    dt = dt.expand(len({first})) if len(_given[{count}]) > 1 else dt"] if begin else []),
-            f"    _results = by_sample(_run, dt, _given, {alone}) if dt.dim() else _run(dt, *_given)",
+            f"    if dt.dim() and not self._apart({first}, _span):",
+            f"        _results = by_sample(_run, dt, _given, {alone})",
+            "    else:",
+            "        _results = _run(dt, *_given)",
         ]
     else:
         lines += [

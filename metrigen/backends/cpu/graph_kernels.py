@@ -55,10 +55,12 @@ class GraphKernels:
 
     groups   readout and, of a layer that steps, its steps; sums: parameters whose cotangents are summed, and kinds
     coupled  whether channels meet at the nodes
+    of_samples  coefficients of the steps that every sample may have its own of -> their places and axes
     """
 
     groups: tuple[GraphGroup, ...]
     coupled: bool
+    of_samples: Mapping[str, tuple[int, int]]
 
     @property
     def sums(self) -> Mapping[str, Kind]:
@@ -84,7 +86,7 @@ class GraphKernels:
         return render(
             "graph_cpu.py.j2", header=header.rstrip("\n"), title=title, name=name, coupled=self.coupled,
             steps=named.get("moving"), reading=named["reading"], kinds=_kinds, bars=_bars,
-            sums=repr({n: kind.name.lower() for n, kind in self.sums.items()}),
+            sums=repr({n: kind.name.lower() for n, kind in self.sums.items()}), of_samples=dict(self.of_samples),
         )  # fmt: skip
 
 
@@ -102,7 +104,18 @@ def graph_kernels(layer: Layer) -> GraphKernels | None:
     if any(group is None for group in groups):
         return None
     coupled = any(isinstance(s, (Mix, Total, Outer)) for p in programs for s in p.body)
-    return GraphKernels(tuple(group for group in groups if group is not None), coupled)
+    return GraphKernels(tuple(group for group in groups if group is not None), coupled, _of_samples(layer))
+
+
+def _of_samples(layer: Layer) -> dict[str, tuple[int, int]]:
+    """Coefficients of the steps that every sample may have its own of; none where one is a matrix, of which lanes of
+    samples read the same numbers."""
+    if not layer.shape.stepping:
+        return {}
+    names = layer.lowered.step.of_samples
+    fixed = [a for a in layer.programs["step"].inputs if a.name not in layer.lowered.fields]
+    found = {a.name: (i, int(a.kind is Kind.CHANNEL)) for i, a in enumerate(fixed) if a.name in names}
+    return {} if any(a.kind is Kind.MATRIX for a in fixed if a.name in found) else found
 
 
 def _group(

@@ -27,6 +27,7 @@ class Group:
     sums     parameters whose cotangents are summed, and ``further`` numbers
     docs     what the programs compute
     on_request  parameters that are summed where a call asks for it
+    apart    numbers for all of which a lane may have its own, where lanes are those of samples
     """
 
     name: str
@@ -37,6 +38,7 @@ class Group:
     further: tuple[Array, ...] = ()
     docs: Docs = field(default_factory=dict)
     on_request: frozenset[str] = frozenset()
+    apart: frozenset[str] = frozenset()
 
     def documented(self, routine: Routine) -> list[Function]:
         """The functions of a routine, its fusion groups first, with what they say of themselves."""
@@ -180,6 +182,8 @@ def _member(group: Group, index: int, points: bool) -> dict[str, str]:
     if array.kind is Kind.UNITS:
         ahead = "" if points else f" + first * {array.units[0] * array.units[1]}"
         return {"declaration": f"const R* {name}", "initial": f"{name}({at}{ahead})", "line": ""}
+    if array.kind is Kind.SCALAR and name in group.apart:
+        return {"declaration": f"Own {name}", "initial": f"{name}(own__({at}))", "line": ""}
     if array.kind is Kind.SCALAR:
         return {"declaration": f"R {name}", "initial": f"{name}(*{at})", "line": ""}
     if array.kind is Kind.CHANNEL:

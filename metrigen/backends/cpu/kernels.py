@@ -89,7 +89,7 @@ class CpuKernels:
             site_sums=any("site_sum<" in text for text in self.groups), points=self.points,
             vector_math=bool(self.points or self.units) and bool(functions or binary), units=bool(self.units),
             frames=bool(self.points) and any(a.driven for a in self.fixed), noise=self.noise,
-            on_request=self.on_request, walls=self.walls.value if self.walls else "",
+            on_request=self.on_request, walls=self.walls.value if self.walls else "", apart=bool(self.of_samples),
         )  # fmt: skip
 
     def loader(self, header: str, title: str, name: str) -> str:
@@ -128,9 +128,10 @@ def _kind(array: Array) -> str:
     return " ".join((array.kind.name.lower(), *map(str, array.units if array.kind is Kind.UNITS else ())))
 
 
-def _word(array: Array) -> str:
-    """The same in C++."""
-    return f"Kind(UNITS + {array.units[0] * array.units[1]})" if array.kind is Kind.UNITS else array.kind.name
+def _words(arrays: Sequence[Array], own: Collection[str] = ()) -> list[str]:
+    """The same in C++, ``own`` of which every sample may have its own."""
+    units = {a.name: f"Kind(UNITS + {a.units[0] * a.units[1]})" for a in arrays if a.kind is Kind.UNITS}
+    return [f"own({a.kind.name})" if a.name in own else units.get(a.name, a.kind.name) for a in arrays]
 
 
 def _bars(arrays: Sequence[Array], sums: Sequence[Array]) -> str:
@@ -193,7 +194,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered, done: Done) -> CpuKern
         units=_has_units(programs),
         minimum=minimum,
         on_request=lowered.on_request,
-        of_samples=() if points or solving else _of_samples(lowered),
+        of_samples=() if solving else tuple(map(_spec_name, _of_samples(lowered, points))),
         kept=kept_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in body),
         walls=walls_of_all(programs),
@@ -262,18 +263,19 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
     body = lowered.step.body
     state = [a.name for a in body.inputs[: len(lowered.dynamics.state)]]
     by_step, driven = lowered.read_by_step or {}, moving.group.driven
-    own = [a.name for a in moving.group.fixed if a.kind is Kind.SITE]
+    fields = [a.name for a in moving.group.fixed if a.kind is Kind.SITE]
+    own = () if equations_in(body) else _of_samples(lowered, points)
     sites = [a.name for a in reading.group.fixed if a.kind is Kind.SITE]
     return render(
         "kernels_points.cpp.j2" if points else "kernels_joint.cpp.j2",
-        step_fixed=[_word(a) for a in moving.group.fixed], read_fixed=[_word(a) for a in reading.group.fixed],
+        step_fixed=_words(moving.group.fixed, own), read_fixed=_words(reading.group.fixed),
         reads=[names.index(n) if n in names else -1 for n in state], reads_at_once=_reads_at_once(lowered),
         by_step=[{"read": names.index(n), "fixed": i, "place": driven.index(i)} for n, i in by_step.items()],
-        read_sites=[{"site": k, "state": n in state, "step": own.index(n) if n in by_step else -1}
+        read_sites=[{"site": k, "state": n in state, "step": fields.index(n) if n in by_step else -1}
                     for k, n in enumerate(sites)],
         step_imports=bool(moving.group.imported) or any(a.noise for a in moving.group.fixed),
         read_imports=bool(reading.group.imported),
-        step_sums=[_word(a) for a in moving.group.sums], read_sums=[_word(a) for a in reading.group.sums],
+        step_sums=_words(moving.group.sums, own), read_sums=_words(reading.group.sums),
         units=_has_units(_all_programs(lowered)),
         solving=bool(equations_in(body)), calls=moving.calls, coupled=points == "samples",
         given_channels="channels" if points == "samples" else "1",
@@ -281,7 +283,7 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
         site_driven=_flags(moving.group.site_driven),
         noise=_flags([a.noise for a in moving.group.fixed]) if any(a.noise for a in moving.group.fixed) else [],
         site_noise=_flags([a.noise for a in moving.group.fixed if a.kind is Kind.SITE]),
-        apart=bool(lowered.step.of_samples),
+        apart=bool(own),
     )  # fmt: skip
 
 
@@ -290,10 +292,12 @@ def _flags(values: Sequence[bool]) -> list[str]:
     return [str(value).lower() for value in values]
 
 
-def _of_samples(lowered: Lowered) -> tuple[str, ...]:
-    """What of the steps every sample may have its own of, by the names of the spec."""
+def _of_samples(lowered: Lowered, points: Points) -> tuple[str, ...]:
+    """What of the steps every sample may have its own of: at a point no weights of a network."""
     evolution = lowered.evolution
-    return tuple(map(_spec_name, evolution.of_samples)) if isinstance(evolution, TimeStep) else ()
+    found = evolution.of_samples if isinstance(evolution, TimeStep) else ()
+    units = points and any(a.kind is Kind.UNITS for a in lowered.step.body.inputs if a.name in found)
+    return () if units else found
 
 
 _OF_SPEC = "__of_spec"

@@ -79,6 +79,7 @@ class Layout:
     flat     whether a row holds numbers of all samples and channels: a number a channel is a row as well, and a sum
              keeps its lanes apart
     on_request  sums that are left out where nobody asks for them
+    apart    numbers for all of which a lane of a row may have its own
     """
 
     dense: frozenset[str]
@@ -87,6 +88,7 @@ class Layout:
     streamed: frozenset[str] = frozenset()
     flat: bool = False
     on_request: frozenset[str] = frozenset()
+    apart: frozenset[str] = frozenset()
 
     def asked(self, name: str) -> str:
         """What goes ahead of a statement that adds to a sum."""
@@ -196,7 +198,7 @@ class _FusionPrinter:
         args = (
             "const Lattice& at",
             *(f"const R* __restrict {n}" for n in self.loads),
-            *(pointers[self.kinds[n]].format(n) for n in self.params),
+            *(f"const Own {n}" if n in self.layout.apart else pointers[self.kinds[n]].format(n) for n in self.params),
             *(f"R* __restrict {n}" for n in self.fusion.kept),
             *(("Sums& sums",) if self.sums else ()),
         )
@@ -227,6 +229,7 @@ class _FusionPrinter:
         lines += [f"R* const {n}__row = {n};" for n in self.fusion.kept]
         lines += ["columns([&](auto last, const long j) INLINE {"]
         lines += [f"    const V {n}__c = load({n} + j);" for n in self.params if self.kinds[n] is Kind.CHANNEL]
+        lines += [f"    const auto {n}__c = lane__({n}, j);" for n in self.params if n in self.layout.apart]
         lines += [f"    {line}" for line in self._map(self._whole(), set(), coupled=False)]
         return [*lines, "});"]
 
@@ -305,7 +308,7 @@ class _FusionPrinter:
                 lines.append(f"const V {a.name} = {self._load(a.array, plane, _steps(a.offset))};")
             elif isinstance(a, Inside):
                 lines.append(f"const V {a.name} = {_indicator(a)};")
-            elif a not in own and self.kinds.get(a.name) is Kind.CHANNEL:
+            elif a not in own and (self.kinds.get(a.name) is Kind.CHANNEL or a.name in self.layout.apart):
                 swap[a] = sp.Symbol(f"{a.name}[c]" if coupled else f"{a.name}__c", real=True)
         lines += [f"const auto {s.name} = {CPP.print(e.xreplace(swap))};" for s, e in statement.lets]
         named = {s.name for s, _ in statement.lets}

@@ -14,7 +14,7 @@ from metrigen.passes.collect import collect_coefficients
 from metrigen.passes.partition import FusionGroup, neighbour_reads
 from metrigen.passes.rotate import Loop, rotate
 from metrigen.passes.vary import bar, vary
-from metrigen.programs import Done, Lowered
+from metrigen.programs import Done, Lowered, TimeStep
 
 
 def step_group(lowered: Lowered, points: Points, done: Done) -> Printed | None:
@@ -33,7 +33,7 @@ def step_group(lowered: Lowered, points: Points, done: Done) -> Printed | None:
         return None
     found = replace(found, on_request=frozenset(evolution.on_request))
     if points == "numbers":  # coefficients are no numbers of a row that could be made once
-        return _print_steps(found, loop, state, rank, points, False)
+        return _print_steps(replace(found, apart=numbers_apart(evolution)), loop, state, rank, points, False)
     partitions = {n: collect_coefficients(c, found.programs[n].kinds()) for n, c in found.partitions.items()}
     apart = bool(evolution.of_samples) and not points
     return _print_steps(replace(found, partitions=partitions), loop, state, rank, points, apart)
@@ -139,7 +139,7 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: 
             n, p, group.partitions[n],
             Layout(
                 group.layout_base | dense[n], fixed, frozenset(filled.get(n, ())), flat=points == "numbers",
-                on_request=group.on_request,
+                on_request=group.on_request, apart=group.apart,
             ),
         )
         for n, p in group.programs.items()
@@ -153,6 +153,11 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: 
         site_fixed=steps.site_fixed, touched=touched, windows=rank == 2 and not solves_in(group.programs["inner"]),
         imported=[steps.cotangents.index(n) for n in steps.imported], points=points, apart=apart,
     )  # fmt: skip
+
+
+def numbers_apart(evolution: TimeStep) -> frozenset[str]:
+    """Numbers for all, of which every sample may have its own."""
+    return frozenset(a.name for a in evolution.body.inputs if a.name in evolution.of_samples and a.kind is Kind.SCALAR)
 
 
 def reach(group: Group) -> int:
