@@ -17,18 +17,35 @@ from .frames import framed
 from .lattice import LatticeLayer
 from .noise import Noisy
 from .param import LayerParam, register_parameters
-from .state import from_state, registered
+from .state import cloned, detached, from_state, last_of, moved, registered
 from .trajectories import Span, Stepping, by_operators, by_readings, by_steps, frames_first, stepwise, unread
 
 COMPONENTS = ("T00",)
 
 
-@registered(4)
+@registered
 class CriticalityState(NamedTuple):
     """Fields (B, C, *S)."""
 
     phi: Tensor
     pi: Tensor
+
+    @property
+    def last(self) -> CriticalityState:
+        """The last state of a trajectory, fields (B, C, n, ...); of one state itself."""
+        return last_of(self, 4)
+
+    def detach(self) -> CriticalityState:
+        """Cut off from what made it: truncated backpropagation goes on from there."""
+        return detached(self)
+
+    def clone(self) -> CriticalityState:
+        """In memory of its own; gradients flow."""
+        return cloned(self)
+
+    def to(self, *args: Any, **kwargs: Any) -> CriticalityState:
+        """On a device, or in a dtype, which counts and status do not take."""
+        return moved(self, *args, **kwargs)
 
 
 class Criticality(Noisy, Stepping, LatticeLayer):

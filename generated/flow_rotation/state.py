@@ -17,27 +17,12 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 
-def registered(axes: int) -> Callable[[S], S]:
-    """A class of states whose fields have so many axes, with the methods of every state, and known to torch.export by
-    its name: programs that return it can be saved and loaded. A named tuple has no base to inherit them from.
-
-    detach()   cut off from what made it: truncated backpropagation goes on from there
-    to(...)    on a device, or in a dtype, which counts and status do not take
-    clone()    in memory of its own
-    last       the state itself; of fields with one axis more, of times, the last of them
-    """
-
-    def known(state: S) -> S:
-        named: Any = state
-        named.detach, named.clone, named.to = _detach, _clone, _to
-        if "last" not in vars(state):
-            named.last = property(lambda whole: last_of(whole, axes))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a package that is loaded again: its new class takes the name
-            _pytree._register_namedtuple(state, serialized_type_name=f"{state.__module__}.{state.__qualname__}")
-        return state
-
-    return known
+def registered(state: S) -> S:
+    """A class of states, known to torch.export by its name: programs that return it can be saved and loaded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a package that is loaded again: its new class takes the name
+        _pytree._register_namedtuple(state, serialized_type_name=f"{state.__module__}.{state.__qualname__}")
+    return state
 
 
 def last_of(state: Any, axes: int) -> Any:
@@ -51,25 +36,25 @@ def last_of(state: Any, axes: int) -> Any:
     return type(state)(*(x[:, :, -1] if x.dim() > axes else x for x in state))
 
 
-def _detach(self: Any) -> Any:
+def detached(state: Any) -> Any:
     """The same values, cut off from what made them."""
-    return type(self)(*(x.detach() for x in self))
+    return type(state)(*(x.detach() for x in state))
 
 
-def _clone(self: Any) -> Any:
+def cloned(state: Any) -> Any:
     """A copy, differentiable as that of a tensor."""
-    return type(self)(*(x.clone() for x in self))
+    return type(state)(*(x.clone() for x in state))
 
 
-def _to(self: Any, *args: Any, **kwargs: Any) -> Any:
+def moved(state: Any, *args: Any, **kwargs: Any) -> Any:
     """As of a module: floating tensors in a dtype, all of them on a device."""
     device, dtype, blocking, layout = torch._C._nn._parse_to(*args, **kwargs)
 
-    def moved(x: Tensor) -> Tensor:
+    def one(x: Tensor) -> Tensor:
         wanted = dtype if x.is_floating_point() else None
         return x.to(device, wanted, blocking, memory_format=layout or torch.preserve_format)
 
-    return type(self)(*(moved(x) for x in self))
+    return type(state)(*(one(x) for x in state))
 
 
 def from_state(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
@@ -77,11 +62,11 @@ def from_state(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate
 
     @wraps(method)
     def run(self: Any, /, *given: P.args, **named: P.kwargs) -> R:
-        first = given[0] if given else None
+        first: Any = given[0] if given else None
         if self.START == "warm_start" and not isinstance(first, tuple) and isinstance(named.get(self.START), tuple):
             first = named.pop(self.START)  # a State by the keyword of its field
-            given = (first, *given)
-        if isinstance(first, tuple):
+            given, named = self._started(method.__name__, first, given, named)
+        elif isinstance(first, tuple):
             given, named = self._started(method.__name__, first, given[1:], named)
         if not self.START and len(given) > len(self.FIELDS):
             given, named = self._by_position(method.__name__, given, named)

@@ -16,17 +16,34 @@ from .base import Tensors, as_dtype, as_step, by_reference, exact
 from .checks import checked
 from .frames import framed
 from .lattice import LatticeLayer
-from .state import from_state, registered
+from .state import cloned, detached, from_state, last_of, moved, registered
 from .trajectories import Span, Stepping, by_operators, by_readings, by_steps, frames_first, stepwise, unread
 
 COMPONENTS = ("T00",)
 
 
-@registered(2)
+@registered
 class GlnState(NamedTuple):
     """Fields (B, C)."""
 
     w: Tensor
+
+    @property
+    def last(self) -> GlnState:
+        """The last state of a trajectory, fields (B, C, n, ...); of one state itself."""
+        return last_of(self, 2)
+
+    def detach(self) -> GlnState:
+        """Cut off from what made it: truncated backpropagation goes on from there."""
+        return detached(self)
+
+    def clone(self) -> GlnState:
+        """In memory of its own; gradients flow."""
+        return cloned(self)
+
+    def to(self, *args: Any, **kwargs: Any) -> GlnState:
+        """On a device, or in a dtype, which counts and status do not take."""
+        return moved(self, *args, **kwargs)
 
 
 class Gln(Stepping, LatticeLayer):

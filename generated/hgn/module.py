@@ -17,13 +17,13 @@ from .frames import framed
 from .lattice import LatticeLayer
 from .networks import NetworkOffset, NetworkWeights
 from .param import LayerParam, register_parameters
-from .state import from_state, registered
+from .state import cloned, detached, from_state, last_of, moved, registered
 from .trajectories import Span, Stepping, by_operators, by_readings, by_steps, frames_first, unread
 
 COMPONENTS = ("T00",)
 
 
-@registered(2)
+@registered
 class HgnState(NamedTuple):
     """Fields (B, C)."""
 
@@ -31,6 +31,23 @@ class HgnState(NamedTuple):
     y: Tensor
     pi_x: Tensor
     pi_y: Tensor
+
+    @property
+    def last(self) -> HgnState:
+        """The last state of a trajectory, fields (B, C, n, ...); of one state itself."""
+        return last_of(self, 2)
+
+    def detach(self) -> HgnState:
+        """Cut off from what made it: truncated backpropagation goes on from there."""
+        return detached(self)
+
+    def clone(self) -> HgnState:
+        """In memory of its own; gradients flow."""
+        return cloned(self)
+
+    def to(self, *args: Any, **kwargs: Any) -> HgnState:
+        """On a device, or in a dtype, which counts and status do not take."""
+        return moved(self, *args, **kwargs)
 
 
 class Hgn(Stepping, LatticeLayer):

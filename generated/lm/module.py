@@ -15,12 +15,12 @@ from .arguments import check_state
 from .base import BaseLayer, by_reference, exact, working
 from .checks import checked
 from .scan import as_start, as_tokens
-from .state import from_state, last_of, registered
+from .state import cloned, detached, from_state, last_of, moved, registered
 
 COMPONENTS = ("T00", "J", "M")
 
 
-@registered(2)
+@registered
 class LmState(NamedTuple):
     """Fields (B, C, T), one value a token; (B, C) after a single token."""
 
@@ -31,6 +31,18 @@ class LmState(NamedTuple):
     def last(self) -> LmState:
         """The state after the last token, to go on from; of one token the state itself."""
         return last_of(self, 2)
+
+    def detach(self) -> LmState:
+        """Cut off from what made it: truncated backpropagation goes on from there."""
+        return detached(self)
+
+    def clone(self) -> LmState:
+        """In memory of its own; gradients flow."""
+        return cloned(self)
+
+    def to(self, *args: Any, **kwargs: Any) -> LmState:
+        """On a device, or in a dtype, which counts and status do not take."""
+        return moved(self, *args, **kwargs)
 
 
 class Lm(BaseLayer):

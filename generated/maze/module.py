@@ -15,12 +15,12 @@ from .arguments import as_count, as_tolerance, check_given
 from .base import as_dtype, by_reference, exact, transformed
 from .checks import checked
 from .lattice import LatticeLayer
-from .state import from_state, registered
+from .state import cloned, detached, from_state, last_of, moved, registered
 
 COMPONENTS = ("T00", "T11", "T12", "T22")
 
 
-@registered(4)
+@registered
 class MazeState(NamedTuple):
     """The field (B, C, *S); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."""
 
@@ -28,6 +28,23 @@ class MazeState(NamedTuple):
     iterations: Tensor
     residual: Tensor
     status: Tensor
+
+    @property
+    def last(self) -> MazeState:
+        """The last state of a trajectory, fields (B, C, n, ...); of one state itself."""
+        return last_of(self, 4)
+
+    def detach(self) -> MazeState:
+        """Cut off from what made it: truncated backpropagation goes on from there."""
+        return detached(self)
+
+    def clone(self) -> MazeState:
+        """In memory of its own; gradients flow."""
+        return cloned(self)
+
+    def to(self, *args: Any, **kwargs: Any) -> MazeState:
+        """On a device, or in a dtype, which counts and status do not take."""
+        return moved(self, *args, **kwargs)
 
 
 class Maze(LatticeLayer):
@@ -104,7 +121,7 @@ class Maze(LatticeLayer):
         start = torch.zeros_like(rhs)
         if warm_start is not None:
             start = self._site(warm_start, rhs, "warm_start").detach().contiguous()
-        options = self.solver, self.rtol, self.bwd_rtol, self.atol, self.max_iter
+        options = self.solver, float(self.rtol), float(self.bwd_rtol), float(self.atol), int(self.max_iter)
         solution, iterations, residual, status = operators.solve(
             rhs.contiguous(), start, *fixed, *options, self.backend != "torch"
         )

@@ -17,13 +17,13 @@ from .checks import checked
 from .frames import framed
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
-from .state import from_state, registered
+from .state import cloned, detached, from_state, last_of, moved, registered
 from .trajectories import Span, Stepping, by_operators, by_readings, by_steps, frames_first, stepwise, unread
 
 COMPONENTS = ("T00",)
 
 
-@registered(2)
+@registered
 class ReacherState(NamedTuple):
     """Fields (B, C)."""
 
@@ -31,6 +31,23 @@ class ReacherState(NamedTuple):
     r: Tensor
     pi_q: Tensor
     pi_r: Tensor
+
+    @property
+    def last(self) -> ReacherState:
+        """The last state of a trajectory, fields (B, C, n, ...); of one state itself."""
+        return last_of(self, 2)
+
+    def detach(self) -> ReacherState:
+        """Cut off from what made it: truncated backpropagation goes on from there."""
+        return detached(self)
+
+    def clone(self) -> ReacherState:
+        """In memory of its own; gradients flow."""
+        return cloned(self)
+
+    def to(self, *args: Any, **kwargs: Any) -> ReacherState:
+        """On a device, or in a dtype, which counts and status do not take."""
+        return moved(self, *args, **kwargs)
 
 
 class Reacher(Stepping, LatticeLayer):

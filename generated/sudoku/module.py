@@ -20,12 +20,12 @@ from .graph_operators import Bound
 from .nodes import Graph, along_edges, at_nodes, empty_field, in_work
 from .param import LayerParam, register_parameters
 from .solve import Options, is_direct, solve, told_apart
-from .state import from_state, registered
+from .state import cloned, detached, from_state, last_of, moved, registered
 
 COMPONENTS = ("T00",)
 
 
-@registered(3)
+@registered
 class SudokuState(NamedTuple):
     """The field (B, C, N); iterations, residual norm and status (0 converged, 1 gave up, -1 not positive) (B,)."""
 
@@ -33,6 +33,23 @@ class SudokuState(NamedTuple):
     iterations: Tensor
     residual: Tensor
     status: Tensor
+
+    @property
+    def last(self) -> SudokuState:
+        """The last state of a trajectory, fields (B, C, n, ...); of one state itself."""
+        return last_of(self, 3)
+
+    def detach(self) -> SudokuState:
+        """Cut off from what made it: truncated backpropagation goes on from there."""
+        return detached(self)
+
+    def clone(self) -> SudokuState:
+        """In memory of its own; gradients flow."""
+        return cloned(self)
+
+    def to(self, *args: Any, **kwargs: Any) -> SudokuState:
+        """On a device, or in a dtype, which counts and status do not take."""
+        return moved(self, *args, **kwargs)
 
 
 class Sudoku(BaseLayer):
@@ -125,12 +142,12 @@ class Sudoku(BaseLayer):
         _start = torch.zeros_like(_b) if warm_start is None else at_nodes(warm_start, _like, "warm_start")
         if self.solver == "cholesky" and not isinstance(_graph, Dense):
             raise ValueError('solver="cholesky" factorises a dense matrix; with a list of edges use "cg"')
-        _options = Options(self.rtol, self.bwd_rtol, self.atol, self.max_iter)
+        _options = Options(float(self.rtol), float(self.bwd_rtol), float(self.atol), int(self.max_iter))
         _start = _start.expand(_like.shape)
         if by_reference(self.backend) or not self._takes(_b):
             _u, _iterations, _residual, _status = solve(_graph, _m, _w, _b, _start, self.solver, _options)
         else:
-            _tolerances = self.rtol, self.bwd_rtol, self.atol, self.max_iter
+            _tolerances = _options.rtol, _options.bwd_rtol, _options.atol, _options.max_iter
             _u, _iterations, _residual, _status, _ = Bound(operators, _graph).solve(
                 *told_apart(_m, _w), _b, _start, is_direct(_graph, self.solver), *_tolerances
             )

@@ -32,7 +32,7 @@ _BESIDE: Mapping[str, tuple[str, ...]] = {
     ".param": ("LayerParam", "register_parameters"),
     ".scan": ("as_start", "as_tokens", "within"),
     ".solve": ("Options", "is_direct", "solve", "told_apart"),
-    ".state": ("from_state", "last_of", "registered"),
+    ".state": ("cloned", "detached", "from_state", "last_of", "moved", "registered"),
     ".trajectories": (
         "Span", "Stepping", "by_operators", "by_readings", "by_solves", "by_steps", "counted", "frames_first",
         "moment", "stepwise", "times", "unread",

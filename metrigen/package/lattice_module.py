@@ -145,7 +145,7 @@ def _forward_steady(package: Package) -> list[str]:
         "    start = torch.zeros_like(rhs)",
         "    if warm_start is not None:",
         '        start = self._site(warm_start, rhs, "warm_start").detach().contiguous()',
-        "    options = self.solver, self.rtol, self.bwd_rtol, self.atol, self.max_iter",
+        "    options = self.solver, float(self.rtol), float(self.bwd_rtol), float(self.atol), int(self.max_iter)",
         "    solution, iterations, residual, status = operators.solve(rhs.contiguous(), start, *fixed, *options, "
         'self.backend != "torch")',
         f"    return {layer.source.class_name}State(solution.to(dtype), iterations, residual.detach(), status)",
@@ -168,7 +168,7 @@ def _forward_minimum(package: Package, equation: Equation) -> list[str]:
         "    start = torch.zeros_like(like)",
         "    if warm_start is not None:",
         '        start = self._site(warm_start, like, "warm_start").detach()',
-        "    options = self.rtol, self.bwd_rtol, self.atol, self.max_iter",
+        "    options = float(self.rtol), float(self.bwd_rtol), float(self.atol), int(self.max_iter)",
         f"    equation = {made}",
         *(kernels if package.registered else []),
         "    found = reference.minimum(equation, start, fixed, *options)",

@@ -30,6 +30,7 @@ def memory_parts(package: Package) -> Parts:
         constants=[
             *surface_constants(layer, names, start="state"),
             ("CONFIG", repr(("channels", *sizes, "backend"))),
+            ("DYNAMICS", repr(sizes)),
             ("SPEC", f'"{layer.source.spec.sha256[:16]}"'),
             *declarations(layer.source.derivation, memory.inputs),
             ("AXES", repr(dict(memory.inputs))),

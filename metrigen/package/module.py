@@ -18,7 +18,7 @@ class Parts:
 
     about      the docstring of the module after the name of the layer
     axes       axes by which a state is known: batch, channels, and those of the sites
-    state_doc, class_doc  docstrings; ``state_more``: further lines of the class of the state
+    state_doc, class_doc  docstrings; ``last_doc``: that of the last of a state
     base       classes that the layer is derived from
     heading    lines between the components of the readout and the state
     constants  of the class, as (name, value)
@@ -36,7 +36,7 @@ class Parts:
     making: Sequence[str]
     methods: Sequence[str]
     heading: Sequence[str] = ()
-    state_more: Sequence[str] = ()
+    last_doc: str = "The last state of a trajectory, fields (B, C, n, ...); of one state itself."
 
 
 def module_text(package: Package, parts: Parts, header: str) -> str:

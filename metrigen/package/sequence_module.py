@@ -9,7 +9,7 @@ from metrigen.package.arguments import parameters
 from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.call_docs import REFUSED
 from metrigen.package.checks import declarations
-from metrigen.package.module import Parts, indented
+from metrigen.package.module import Parts
 from metrigen.package.settings import learned_step, making_lines
 from metrigen.package.surface import surface_constants
 
@@ -34,15 +34,8 @@ def token_parts(package: Package) -> Parts:
         arguments=["dt: float | None = None"] if learned_step(layer) else [],
         making=making_lines(layer, learned_step(layer)),
         methods=_methods(layer),
-        state_more=indented(_LAST.format(name=layer.source.class_name).splitlines()),
+        last_doc="The state after the last token, to go on from; of one token the state itself.",
     )
-
-
-_LAST = '''
-@property
-def last(self) -> {name}State:
-    """The state after the last token, to go on from; of one token the state itself."""
-    return last_of(self, 2)'''
 
 
 def _methods(layer: Layer) -> list[str]:

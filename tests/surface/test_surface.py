@@ -62,6 +62,11 @@ def test_a_solve_starts_from_a_state_and_says_what_it_refuses(name: str) -> None
     alike(made(**given, warm_start=start), made(**given, warm_start=start[0]))
     with pytest.raises(TypeError, match="s is a tensor, not list"):
         made(**{**given, "s": [1.0]})
+    for option, exact in (("rtol", 0), ("bwd_rtol", 0), ("max_iter", 500.0)):  # as the kernels take them, set later too
+        changed = layer(name).double()
+        setattr(changed, option, exact)
+        for x, y in zip(changed(**given)[:1], made(**given)[:1], strict=True):
+            torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-6)
     for option, wrong in (("rtol", "x"), ("atol", -1.0), ("bwd_rtol", float("nan")), ("max_iter", 0.5)):
         with pytest.raises((TypeError, ValueError), match=option):
             layer(name, **{option: wrong})

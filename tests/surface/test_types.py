@@ -30,6 +30,8 @@ class Net(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         state = self.layer(self.layer(self.stem(x)))
         energy: Tensor = self.layer.energy(state)
+        kept: CifarState = state.last.detach().clone().to(torch.float64)
+        assert kept.phi.dtype == torch.float64
         moved: CifarState = self.layer.rates(state)
         found: Tensor = self.head(self.layer.readout(state).mean((2, 3)))
         return found + (state.phi * moved.pi).sum() + energy.sum()
