@@ -57,6 +57,7 @@ class Lm(BaseLayer):
     START = "state"
     READS = COMPONENTS
     ENERGY = "-f_p*p - f_q*q + p**2/2 + q**2/2"
+    STEP = "1"
     CONFIG = ("channels", "backend")
     SPEC = "c1ff68e771dc6810"
     INPUTS = ("f_p", "f_q", "lam", "theta")

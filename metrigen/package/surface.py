@@ -38,12 +38,12 @@ def field_constants(layer: Layer) -> list[tuple[str, str]]:
 
 
 def _step(layer: Layer) -> str:
-    """A time step that is learned, or made of what is."""
+    """A time step that is learned, made of what is, or that of a token: none that is an attribute."""
     system = layer.source.spec.system
     if system.solves:
         return ""
     dt = sp.sympify(system.stepper.dt)
-    return "" if dt.is_number else _cut(str(dt))
+    return "" if dt.is_number and layer.shape.stepping else _cut(str(dt))
 
 
 def _cut(text: str) -> str:

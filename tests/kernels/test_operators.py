@@ -114,6 +114,7 @@ def test_solves_agree_with_the_reference(solver: str, monkeypatch: pytest.Monkey
     results = []
     for backend in ("auto", "torch"):
         layer = maze(backend=backend, solver=solver, rtol=1e-9)
+        layer.atol, layer.max_iter = 0, float(layer.max_iter)  # C takes whole numbers and others by other registers
         given = inputs((2, 3))
         state = layer(**given)
         value = layer.readout(state, **given)
