@@ -27,8 +27,11 @@ from metrigen import (
     momentum,
     t,
 )
+from tests.kernels.modes import once
 from tests.lattice.emitted import layer_class, package
 from tests.temperature.systems import wave
+
+pytestmark = once
 
 SAMPLES, CHANNELS, STEPS, NODES = 5, 3, 4, 4  # at a point 15 numbers: two units, in which samples are cut
 EDGES = torch.tensor([[0, 1, 2, 3, 0], [1, 2, 3, 0, 2]])
