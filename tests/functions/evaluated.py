@@ -77,7 +77,7 @@ def _cpp(expressions: Sequence[sp.Expr], points: Points, flat: bool = False) -> 
     text = render(
         "kernels.cpp.j2", header="", title="expressions", rank=1, halo=[0], periodic=True, frames=False,
         units=False, used=used, on_request=(), varied="", noise="", walls="",
-        functions=[f for f in UNARY if f"{f}_" in used], indicators=False, coupled=False, groups=[], site_sums=False,
+        functions=[f for f in UNARY if f"{f}_" in used], indicators=False, coupled=False, groups=[], site_sums=False, apart=False,
         points="numbers" if flat else "", vector_math=flat,
         binary=[f for f in ("pow", "atan2") if f"{f}_" in used],
     )  # fmt: skip
