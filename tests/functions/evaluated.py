@@ -76,8 +76,8 @@ def _cpp(expressions: Sequence[sp.Expr], points: Points, flat: bool = False) -> 
     used = set(re.findall(r"\b([a-z0-9]+_)\(", "\n".join(lines)))
     text = render(
         "kernels.cpp.j2", header="", title="expressions", rank=1, halo=[0], periodic=True, frames=False,
-        units=False, used=used, on_request=(), varied="", noise="", walls="",
-        functions=[f for f in UNARY if f"{f}_" in used], indicators=False, coupled=False, groups=[], site_sums=False, apart=False,
+        units=False, used=used, on_request=(), varied="", noise="", walls="", apart=False,
+        functions=[f for f in UNARY if f"{f}_" in used], indicators=False, coupled=False, groups=[], site_sums=False,
         points="numbers" if flat else "", vector_math=flat,
         binary=[f for f in ("pow", "atan2") if f"{f}_" in used],
     )  # fmt: skip
