@@ -38,8 +38,8 @@ def test_a_module_is_short_and_begins_with_its_class(root: Path) -> None:
         fields = sum(re.fullmatch(r"    \w+: Tensor", line) is not None for line in lines)
         assert len(lines) <= LONGEST + 25 * max(0, fields - 2), file
         first = next(i for i, line in enumerate(lines) if line.startswith("class ") and "(NamedTuple)" not in line)
-        # A module on a graph has the few functions that its methods call above the class.
-        assert first < 40 or "graph" in file.read_text(encoding="utf-8").split('"""')[1], file
+        # Above it the state with its four methods, on a graph the few functions that its methods call as well.
+        assert first < 52 or "graph" in file.read_text(encoding="utf-8").split('"""')[1], file
 
 
 def test_the_readout_of_cifar_is_canonical(root: Path) -> None:
