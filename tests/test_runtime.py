@@ -40,7 +40,7 @@ def test_a_module_is_short_and_begins_with_its_class(root: Path) -> None:
         assert len(lines) <= LONGEST + 25 * max(0, fields - 2) + more, file
         first = next(i for i, line in enumerate(lines) if line.startswith("class ") and "(NamedTuple)" not in line)
         # Above it the state with its four methods, on a graph the few functions that its methods call as well.
-        assert first < 52 or "graph" in file.read_text(encoding="utf-8").split('"""')[1], file
+        assert first < 56 or "graph" in file.read_text(encoding="utf-8").split('"""')[1], file
 
 
 def test_the_readout_of_cifar_is_canonical(root: Path) -> None:
