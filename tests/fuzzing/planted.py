@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import sympy as sp
 
-from metrigen.backends import expressions
+from metrigen.backends.cpu.dialect import CPP
+from metrigen.backends.expressions import Dialect
+from metrigen.backends.torch.dialect import TORCH
 from metrigen.discretise import lattice
 from metrigen.discretise.dynamics import Dynamics
 from metrigen.passes import vary
@@ -50,7 +52,7 @@ def _walls_count_half(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("metrigen.discretise.lower.site_density", half)
 
 
-def _spelled(dialect: expressions.Dialect, name: str, other: str) -> Plant:
+def _spelled(dialect: Dialect, name: str, other: str) -> Plant:
     def plant(patch: pytest.MonkeyPatch) -> None:
         patch.setitem(dialect.functions, name, dialect.functions[other])  # type: ignore[arg-type]
 
@@ -113,10 +115,8 @@ def _stops(patch: pytest.MonkeyPatch) -> None:
 PLANTED: dict[str, Planted] = {
     "coefficients at the read site": Planted(_coefficients_stay, Cell("line", "periodic", "ExplicitEuler", "inputs")),
     "half the energy of walls": Planted(_walls_count_half, Cell("line", "zero", "Leapfrog", "plain")),
-    "a function of torch": Planted(_spelled(expressions.TORCH, "cosh", "sinh"), Cell("line", "zero", "RK4", "site")),
-    "a function of C++": Planted(
-        _spelled(expressions.CPP, "cosh", "sinh"), Cell("line", "zero", "RK4", "site"), kernels=True
-    ),
+    "a function of torch": Planted(_spelled(TORCH, "cosh", "sinh"), Cell("line", "zero", "RK4", "site")),
+    "a function of C++": Planted(_spelled(CPP, "cosh", "sinh"), Cell("line", "zero", "RK4", "site"), kernels=True),
     "a number of C++": Planted(
         _text("kernels.cpp", "R(0.5)", "R(0.25)"), Cell("plane", "periodic", "Leapfrog", "plain"), kernels=True
     ),
