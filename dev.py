@@ -88,10 +88,10 @@ def demo() -> int:
     )
 
 
-def timed(command: "list[object]", **environment: str) -> "tuple[int, float]":
-    """Run a module of Python: 1 if it failed, else 0, and the seconds that it took."""
+def timed(runs: "Callable[..., int]", command: "list[object]", **environment: str) -> "tuple[int, float]":
+    """Run a module of Python by ``run`` or ``run_aside``: 1 if it failed, else 0, and the seconds that it took."""
     began = time.monotonic()
-    return int(run(PYTHON, "-m", *command, **environment) != 0), time.monotonic() - began
+    return int(runs(PYTHON, "-m", *command, **environment) != 0), time.monotonic() - began
 
 
 def quick() -> int:
@@ -106,7 +106,7 @@ def quick() -> int:
             "passes": [*pytest, "tests/passes", "tests/ir"],
             "a spec a domain": ["metrigen", "build", *QUICK, "--out", folder],
         }
-        found = {name: timed(command, OMP_NUM_THREADS="1") for name, command in parts.items()}
+        found = {name: timed(run, command, OMP_NUM_THREADS="1") for name, command in parts.items()}
     print("\nseconds")
     for name, (bad, seconds) in found.items():
         print("{:7.1f}  {}{}".format(seconds, name, "  FAILED" if bad else ""))
@@ -143,9 +143,8 @@ def checked() -> "list[tuple[str, float, int, int]]":
     """Run the static checks, one after the other; name, seconds, passed and failed of each."""
     rows = []
     for check in CHECKS:
-        began = time.monotonic()
-        bad = int(run_aside(PYTHON, "-m", *check) != 0)
-        rows.append((" ".join(check), time.monotonic() - began, 1 - bad, bad))
+        bad, seconds = timed(run_aside, check)
+        rows.append((" ".join(check), seconds, 1 - bad, bad))
     return rows
 
 

@@ -135,11 +135,15 @@ class Builder:
     def coefficient(self, name: str, value: sp.Expr, state: Mapping[str, Leaf], time: sp.Expr) -> sp.Expr:
         """A coefficient of a step, in the fields: worked out once where it is one of the parameters alone; else at
         every site, from the time, the inputs, the parameters that differ from site to site, the axes and the state."""
-        at: dict[sp.Basic, sp.Expr] = {**self.dynamics.sites}
-        if not value.has(*at) and not is_timed(value):
+        if not value.has(*self.dynamics.sites) and not is_timed(value):
             return self.local(name, value)
-        at |= {u: state[self.dynamics.array(u)] for u in self.dynamics.derivation.structure.fields} | {t: time}
-        return value.xreplace(at)
+        return value.xreplace(self.places(state, time))
+
+    def places(self, state: Mapping[str, Leaf], time: sp.Expr) -> dict[sp.Basic, sp.Expr]:
+        """Field, input or t -> its value at a site: of a field that in ``state``."""
+        dynamics = self.dynamics
+        fields = {u: state[dynamics.array(u)] for u in dynamics.derivation.structure.fields}
+        return {**dynamics.sites, **fields, t: time}
 
     def rotation(self, matrix: str, scale: sp.Expr) -> str:
         s = self.local("angle", scale)

@@ -167,9 +167,8 @@ class Flows:
 
     def _heat(self, e: AppliedUndef, account: Account, factors: Mapping[AppliedUndef, sp.Expr]) -> None:
         """U(e) grows by what the momenta are about to lose, sum a p^2 (1 - factor^2)/2."""
-        dynamics, name = self.builder.dynamics, self.builder.dynamics.array(e)
-        at: dict[sp.Basic, sp.Expr] = {**dynamics.sites}
-        at |= {u: self.state[dynamics.array(u)] for u in dynamics.derivation.structure.fields} | {t: self.time}
+        name = self.builder.dynamics.array(e)
+        at = self.builder.places(self.state, self.time)
         kinetic, lost = self.splitting.energy.kinetic, sp.S.Zero
         for p in account.momenta:
             mass = euler(kinetic, p).diff(p).xreplace(at)

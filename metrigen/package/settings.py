@@ -11,9 +11,7 @@ from metrigen.package.waves import limit_value
 
 def steps_lines(layer: Layer) -> list[str]:
     """Lines of ``__init__`` that set the number of steps."""
-    return [
-        f"self.steps = {layer.source.spec.system.stepper.steps} if steps is None else steps",
-    ]
+    return [f"self.steps = {layer.source.spec.system.stepper.steps} if steps is None else steps"]
 
 
 def dt_lines(layer: Layer) -> list[str]:

@@ -55,12 +55,8 @@ SPECS = (
     "gallery/rotating_delta_rule",
     *(["gallery/elastic_pendulum"] if LONG else []),
 )
-SHIPPED = sorted(
-    file.relative_to(root).with_suffix("").as_posix()
-    for root in (Path(__file__).parents[2] / "specs",)
-    for file in root.rglob("*.py")
-    if not file.stem.startswith("_")
-)
+_FOLDER = Path(__file__).parents[2] / "specs"
+SHIPPED = sorted(file.relative_to(_FOLDER).with_suffix("").as_posix() for file in _FOLDER.rglob("[!_]*.py"))
 LIBM = "log exp sin cos tan sqrt pow gamma lgamma tgamma erf j0 y0 jn yn floor ceil fabs abs fma hypot".split()
 HOSTILE = (
     "",

@@ -33,7 +33,7 @@ def step_group(lowered: Lowered, points: Points, done: Done) -> Printed | None:
         return None
     found = replace(found, on_request=frozenset(evolution.on_request))
     if points == "numbers":  # coefficients are no numbers of a row that could be made once
-        return _print_steps(replace(found, apart=numbers_apart(evolution)), loop, state, rank, points, False)
+        return _print_steps(replace(found, apart=_numbers_apart(evolution)), loop, state, rank, points, False)
     partitions = {n: collect_coefficients(c, found.programs[n].kinds()) for n, c in found.partitions.items()}
     apart = bool(evolution.of_samples) and not points
     return _print_steps(replace(found, partitions=partitions), loop, state, rank, points, apart)
@@ -155,7 +155,7 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: 
     )  # fmt: skip
 
 
-def numbers_apart(evolution: TimeStep) -> frozenset[str]:
+def _numbers_apart(evolution: TimeStep) -> frozenset[str]:
     """Numbers for all, of which every sample may have its own."""
     return frozenset(a.name for a in evolution.body.inputs if a.name in evolution.of_samples and a.kind is Kind.SCALAR)
 
