@@ -33,7 +33,7 @@ from metrigen.discretise.lattice_probe import Stencil, slopes
 from metrigen.discretise.lattice_volume import lattice_volume
 from metrigen.discretise.sequence_laws import sequence_laws
 from metrigen.integrators.scan import scan_of
-from metrigen.ir.nodes import Mix
+from metrigen.ir.nodes import ChannelMatmul
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.signs import Sign
 from metrigen.physics.variation import diff_along, tidy
@@ -188,7 +188,7 @@ def a_rotation_the_other_way_is_refused() -> None:
                     integrator=Exponential())  # fmt: skip
     made = derive(turned)
     scan = scan_of(made)
-    back = tuple(replace(s, transpose=True) if isinstance(s, Mix) else s for s in scan.step.body)
+    back = tuple(replace(s, transpose=True) if isinstance(s, ChannelMatmul) else s for s in scan.step.body)
     with pytest.raises(StructureError) as caught:
         sequence_laws(made, replace(scan, step=replace(scan.step, body=back)))
     assert caught.value.law == "step_contraction"

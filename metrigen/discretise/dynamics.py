@@ -11,7 +11,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.base import Discretisation
 from metrigen.errors import SpecError
-from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, stem
+from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Map, ParameterExpression, Program, Statement, stem
 from metrigen.passes.tidy import tidy
 from metrigen.passes.vary import bar
 from metrigen.physics.clock import is_timed
@@ -126,10 +126,10 @@ class Builder:
         for s in self.body:
             kinds.update(dict(s.defines))
         kind = Kind.CHANNEL if any(kinds[s.name] is Kind.CHANNEL for s in expr.free_symbols) else Kind.SCALAR
-        made = next((s.out for s in self.body if isinstance(s, Local) and s.expr == expr), None)
+        made = next((s.out for s in self.body if isinstance(s, ParameterExpression) and s.expr == expr), None)
         if made is None:
             made = self.fresh(name)
-            self.body.append(Local(made, kind, expr))
+            self.body.append(ParameterExpression(made, kind, expr))
         return sp.Symbol(made, real=True)
 
     def coefficient(self, name: str, value: sp.Expr, state: Mapping[str, Leaf], time: sp.Expr) -> sp.Expr:

@@ -22,7 +22,7 @@ import sympy as sp
 from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.errors import REPORT, StructureError
 from metrigen.ir.edges import Along, EdgeMap
-from metrigen.ir.nodes import Leaf, Map, Mix, Program, Total
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Leaf, Map, Program
 from metrigen.ir.statement import unknown
 from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.vary import bar
@@ -92,10 +92,10 @@ class Written:
                     values[_array(symbol)] = expr.xreplace(swap)
             elif isinstance(statement, EdgeMap):
                 values[statement.out] = _MAPS[statement.along](values[statement.src])
-            elif isinstance(statement, Mix):
+            elif isinstance(statement, ChannelMatmul):
                 mixed = mix_transposed if statement.transpose else mix
                 values[statement.out] = mixed(values[statement.matrix], values[statement.src])
-            elif isinstance(statement, Total):
+            elif isinstance(statement, ChannelSum):
                 values[statement.out] = total(values[statement.src])
             else:
                 raise unknown(statement, "the programs of a graph written out")

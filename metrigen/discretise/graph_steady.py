@@ -20,7 +20,7 @@ from metrigen.discretise.dynamics import Dynamics
 from metrigen.discretise.steady_programs import check_one_field
 from metrigen.errors import SpecError
 from metrigen.ir.edges import EdgeMap
-from metrigen.ir.nodes import Leaf, Map, Mix, Program, Statement, Total
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Leaf, Map, Program, Statement
 from metrigen.ir.statement import unknown
 from metrigen.passes.pipeline import PRUNED, STEADY, apply
 from metrigen.passes.tidy import tidy
@@ -86,7 +86,7 @@ def _at_zero(program: Program, name: str) -> Program:
     zero = {name}
     body: list[Statement] = []
     for statement in program.body:
-        if isinstance(statement, (EdgeMap, Mix, Total)):
+        if isinstance(statement, (EdgeMap, ChannelMatmul, ChannelSum)):
             if statement.src in zero:
                 zero.add(statement.out)
             else:

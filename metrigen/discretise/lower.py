@@ -25,7 +25,7 @@ from metrigen.discretise.steady_programs import linear_steady, nonlinear_steady
 from metrigen.errors import InternalError, SpecError
 from metrigen.ir.evaluate import almost_everywhere, check_functions
 from metrigen.ir.functions.normal import normal
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, stem
+from metrigen.ir.nodes import Array, ChannelMatmul, ChannelSum, Kind, Leaf, Map, Offset, Program, Solve, Statement, stem
 from metrigen.passes.pipeline import GRADIENT, WRITTEN, apply
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.derivation import Derivation, Law
@@ -223,12 +223,14 @@ class Writer:
 
     def _apply(self, atom: sp.Expr, array: str, orders: Offset) -> Jet:
         if isinstance(atom, total):
-            statement: Mix | Total = Total(f"total_{stem(array)}__{self.name}_{len(self.body)}", array)
+            statement: ChannelMatmul | ChannelSum = ChannelSum(
+                f"total_{stem(array)}__{self.name}_{len(self.body)}", array
+            )
         else:
             matrix, turned = atom.args[0], isinstance(atom.args[0], transposed)
             symbol = matrix.args[0] if turned else matrix
             out = f"{symbol.name}{'_t' if turned else ''}_{stem(array)}__{self.name}_{len(self.body)}"
-            statement = Mix(out, symbol.name, array, turned)
+            statement = ChannelMatmul(out, symbol.name, array, turned)
         for made in self.body:
             if (
                 isinstance(made, type(statement))
@@ -285,8 +287,8 @@ class Writer:
         return tuple(orders)
 
 
-def _turned(statement: Mix | Total) -> bool:
-    return isinstance(statement, Mix) and statement.transpose
+def _turned(statement: ChannelMatmul | ChannelSum) -> bool:
+    return isinstance(statement, ChannelMatmul) and statement.transpose
 
 
 def _outermost(expr: sp.Expr) -> list[sp.Basic]:

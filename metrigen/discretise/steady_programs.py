@@ -18,7 +18,19 @@ import sympy as sp
 from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves, offset_text, stem
+from metrigen.ir.nodes import (
+    Array,
+    ChannelMatmul,
+    ChannelSum,
+    Kind,
+    Leaf,
+    Map,
+    Offset,
+    Program,
+    leaves,
+    offset_text,
+    stem,
+)
 from metrigen.ir.queries import couples_channels
 from metrigen.passes.pipeline import BUILT, SPLIT, apply
 from metrigen.passes.tidy import tidy
@@ -135,7 +147,7 @@ def _split_linear(gradient: Program, unknown: str) -> tuple[Program, Program]:
     """dF(u) = A u - b, term by term."""
     carriers = {unknown}
     for statement in gradient.body:
-        if isinstance(statement, (Mix, Total)) and statement.src in carriers:
+        if isinstance(statement, (ChannelMatmul, ChannelSum)) and statement.src in carriers:
             carriers.update(name for name, _ in statement.defines)
     *head, last = gradient.body
     if not isinstance(last, Map) or any(isinstance(s, Map) for s in head):

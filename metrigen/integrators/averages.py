@@ -20,7 +20,7 @@ from sympy.integrals.quadrature import gauss_legendre
 
 from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.errors import SpecError
-from metrigen.ir.nodes import Leaf, Map, Mix, Program, Solve, Total
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Leaf, Map, Program, Solve
 from metrigen.ir.statement import unknown
 from metrigen.passes.pipeline import GRADIENT, PRUNED, apply
 from metrigen.passes.quotients import BEGIN, END, MIDDLE, Quotients, at
@@ -130,7 +130,7 @@ def _degrees(program: Program, state: tuple[str, ...]) -> dict[str, int | None]:
                 degree = _degree(e, degrees)
                 if degree != 0:
                     degrees[name] = degree
-        elif isinstance(statement, (Mix, Total, Solve)):
+        elif isinstance(statement, (ChannelMatmul, ChannelSum, Solve)):
             source = statement.rhs if isinstance(statement, Solve) else statement.src
             if source in degrees:
                 degrees[statement.out] = degrees[source]

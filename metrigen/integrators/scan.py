@@ -25,7 +25,7 @@ from metrigen.integrators.exponential_cell import Propagator, propagator
 from metrigen.integrators.exponential_gap import slide, written
 from metrigen.integrators.exponential_rotation import rotation_of
 from metrigen.ir.damped_stumpff import damped_stumpff
-from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Mix, Program, Statement
+from metrigen.ir.nodes import Array, Cayley, ChannelMatmul, Kind, Leaf, Map, ParameterExpression, Program, Statement
 from metrigen.passes.cse import count_ops
 from metrigen.passes.pipeline import FUSED, NAMED, TOKEN, apply
 from metrigen.passes.vary import bar, vary
@@ -161,12 +161,12 @@ def gap(u: str) -> str:
 
 
 def _prologue(cell: Cell, found: Propagator) -> Program:
-    body = [Local(name, Kind.CHANNEL, expr) for name, expr in found.values]
+    body = [ParameterExpression(name, Kind.CHANNEL, expr) for name, expr in found.values]
     names = [a.name for a in cell.state]
     for u, row in zip(names, found.entries, strict=True):
-        body += [Local(entry(u, v), Kind.CHANNEL, e) for v, e in zip(names, row, strict=True)]
+        body += [ParameterExpression(entry(u, v), Kind.CHANNEL, e) for v, e in zip(names, row, strict=True)]
     driven = {u: e for u, e, f in zip(names, found.gaps, cell.fixed, strict=True) if f != 0 and not cell.rotations}
-    body += [Local(gap(u), Kind.CHANNEL, e) for u, e in driven.items()]
+    body += [ParameterExpression(gap(u), Kind.CHANNEL, e) for u, e in driven.items()]
     read = {s.name for local in body for s in local.expr.free_symbols}
     inputs = tuple(replace(a, kind=Kind.CHANNEL) for a in cell.params if a.name in read)
     outputs = (*(entry(u, v) for u in names for v in names), *map(gap, driven))
@@ -200,7 +200,7 @@ def _step(cell: Cell, found: Propagator, turned: Mapping[str, str]) -> Program:
         own, others = E[u, u] * away[u], sp.Add(*(E[u, v] * away[v] for v in names if v != u))
         if u in turned:
             mixed = f"turned_{u}__e"
-            body += [Map(stores=((f"moved_{u}__e", own + others),)), Mix(mixed, turned[u], f"moved_{u}__e")]
+            body += [Map(stores=((f"moved_{u}__e", own + others),)), ChannelMatmul(mixed, turned[u], f"moved_{u}__e")]
             moved = f + Leaf(mixed, ())
         else:
             moved = (own if f == 0 else slide(Leaf(u, ()), f, E[u, u], gaps[u])) + others

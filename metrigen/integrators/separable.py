@@ -21,7 +21,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.discretise.noise import bath, friction_noise, xi
-from metrigen.ir.nodes import Leaf, Mix
+from metrigen.ir.nodes import ChannelMatmul, Leaf
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.heat import Account, friction_with_heat
@@ -206,7 +206,7 @@ class Flows:
         turned = self.builder.rotation(matrix, (factor * h / 2).xreplace({t: self.time}))
         name = dynamics.array(p)
         out = self.builder.fresh(name)
-        self.builder.body.append(Mix(out, turned, self.state[name].array))
+        self.builder.body.append(ChannelMatmul(out, turned, self.state[name].array))
         self.state[name] = dynamics.leaf(out)
 
     def _turn_plane(self, plane: Plane, a: sp.Expr, b: sp.Expr, h: sp.Expr) -> None:

@@ -6,11 +6,11 @@ pointwise is a statement of its own. Every statement defines the names it lists 
 defines is declared with its fields (``ir.statement``, which says how to add one).
 
     Map       pointwise stencil: stores of site arrays and sums over sites, one kernel; or the same on the edges
-    Local     pointwise on parameters (no site axis)
-    Fold      sum over channels, Accumulate  sum of parameters
-    Mix       y_c = sum_d K_cd x_d, or with K^T
-    Total     y_c = sum_d x_d
-    Outer     M_cd = sum_{b,n} x_c y_d, the transpose of ``Mix`` with respect to its matrix
+    ParameterExpression  pointwise on parameters (no site axis)
+    Reduction  sum over channels, Accumulate  sum of parameters
+    ChannelMatmul  y_c = sum_d K_cd x_d, or with K^T
+    ChannelSum  y_c = sum_d x_d
+    Outer     M_cd = sum_{b,n} x_c y_d, the transpose of ``ChannelMatmul`` with respect to its matrix
     Cayley    R = (1 - s M)^-1 (1 + s M), orthogonal for antisymmetric M
     CayleyAdjoint  the transpose of the variation of ``Cayley``
     Solve     psi of A psi = r, A a symmetric stencil
@@ -75,7 +75,7 @@ class Map(Statement):
 
 
 @dataclass(frozen=True)
-class Local(Statement):
+class ParameterExpression(Statement):
     """out = expr, pointwise on parameters."""
 
     out: Annotated[str, defines("kind")]
@@ -84,7 +84,7 @@ class Local(Statement):
 
 
 @dataclass(frozen=True)
-class Fold(Statement):
+class Reduction(Statement):
     """out = sum over channels of a CHANNEL array: the transpose of reading a scalar in every channel."""
 
     out: Annotated[str, defines(Kind.SCALAR)]
@@ -92,7 +92,7 @@ class Fold(Statement):
 
 
 @dataclass(frozen=True)
-class Mix(Statement):
+class ChannelMatmul(Statement):
     """out_c = sum_d K_cd src_d at every site (``transpose``: K_dc)."""
 
     out: Annotated[str, defines(Kind.SITE)]
@@ -102,7 +102,7 @@ class Mix(Statement):
 
 
 @dataclass(frozen=True)
-class Total(Statement):
+class ChannelSum(Statement):
     """out_c = sum_d src_d at every site."""
 
     out: Annotated[str, defines(Kind.SITE)]
@@ -174,8 +174,8 @@ class Solve(Statement):
 
 # All kinds but ``Map``, the only kernel. One that is not here is an error wherever it is met.
 WHOLE = (
-    Local, Fold, Mix, Total, Outer, Accumulate, Cayley, CayleyAdjoint, Solve, EdgeMap, SiteSum, Root, RootAdjoint,
-    Units,
+    ParameterExpression, Reduction, ChannelMatmul, ChannelSum, Outer, Accumulate, Cayley, CayleyAdjoint, Solve,
+    EdgeMap, SiteSum, Root, RootAdjoint, Units,
 )  # fmt: skip
 STATEMENTS: tuple[type[Statement], ...] = (Map, *WHOLE)
 

@@ -1,6 +1,6 @@
 """What a statement is: a frozen dataclass each of whose fields declares what it is to the program.
 
-    class Mix(Statement):
+    class ChannelMatmul(Statement):
         out: Annotated[str, defines(Kind.SITE)]
         matrix: Annotated[str, reads(Kind.MATRIX)]
         src: Annotated[str, reads(Kind.SITE)]

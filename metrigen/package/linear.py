@@ -16,7 +16,19 @@ import sympy as sp
 from metrigen.ir.evaluate import FUNCTIONS, evaluate
 from metrigen.ir.functions.slopes import Slopes
 from metrigen.ir.implicit import Root
-from metrigen.ir.nodes import Cayley, Inside, Leaf, Local, Map, Mix, Offset, Outside, Program, Solve, Total
+from metrigen.ir.nodes import (
+    Cayley,
+    ChannelMatmul,
+    ChannelSum,
+    Inside,
+    Leaf,
+    Map,
+    Offset,
+    Outside,
+    ParameterExpression,
+    Program,
+    Solve,
+)
 from metrigen.ir.queries import known
 from metrigen.physics.size import expanded_nodes
 
@@ -63,10 +75,10 @@ def respond(program: Program, fields: Sequence[str], at: Numbers | None = None) 
         for statement in known(program, "the linear response"):
             if isinstance(statement, Map) and not statement.sums:
                 _map(statement, values, responses, value)
-            elif isinstance(statement, Local):
+            elif isinstance(statement, ParameterExpression):
                 values[statement.out] = value(statement.expr, {s: values[s.name] for s in statement.expr.free_symbols})
-            elif isinstance(statement, (Mix, Total)):
-                factor = values[statement.matrix] if isinstance(statement, Mix) else 1
+            elif isinstance(statement, (ChannelMatmul, ChannelSum)):
+                factor = values[statement.matrix] if isinstance(statement, ChannelMatmul) else 1
                 values[statement.out] = factor * values[statement.src]
                 responses[statement.out] = _scaled(responses.get(statement.src, {}), factor, (0,) * rank)
             elif isinstance(statement, Cayley):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sympy as sp
 
 from metrigen.discretise.dynamics import Dynamics
-from metrigen.ir.nodes import Inside, Leaf, Map, Mix, Solve, Statement, Total, stem
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Inside, Leaf, Map, Solve, Statement, stem
 from metrigen.ir.queries import known
 from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.tidy import tidy
@@ -39,10 +39,10 @@ def stencil_text(layer: Dynamics) -> str:
 def _written(title: str, body: Sequence[Statement]) -> str:
     lines = [title]
     for statement in known(body, "the stencils in words"):
-        if isinstance(statement, Mix):
+        if isinstance(statement, ChannelMatmul):
             turned = "^T" if statement.transpose else ""
             lines.append(f"  {_plain(statement.out)} = {statement.matrix}{turned} {_plain(statement.src)}")
-        elif isinstance(statement, Total):
+        elif isinstance(statement, ChannelSum):
             lines.append(f"  {_plain(statement.out)} = sum over channels of {_plain(statement.src)}")
         elif isinstance(statement, Solve):
             image = _at_offsets(statement.acting_on(stem(statement.out)))

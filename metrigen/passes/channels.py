@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Leaf, Map, Mix, Program, Statement, Total
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Leaf, Map, Program, Statement
 from metrigen.ir.queries import known
 from metrigen.passes.prune import prune
 from metrigen.passes.tidy import tidy
@@ -41,7 +41,7 @@ class _Merger:
     def write(self, statement: Statement) -> None:
         if isinstance(statement, Map):
             self._map(statement)
-        elif isinstance(statement, (Mix, Total)) and statement.out not in self.outputs:
+        elif isinstance(statement, (ChannelMatmul, ChannelSum)) and statement.out not in self.outputs:
             self._channel_map(statement)
         else:
             self.body.append(statement.with_reads(self._stored))
@@ -58,17 +58,23 @@ class _Merger:
                 self.multiple[name] = (number, leaf.array)
         self.body.append(statement)
 
-    def _channel_map(self, statement: Mix | Total) -> None:
+    def _channel_map(self, statement: ChannelMatmul | ChannelSum) -> None:
         src = statement.src
         number, source = self.multiple[src] if src in self.multiple else (sp.S.One, self._stored(src))
-        matrix, turned = (statement.matrix, statement.transpose) if isinstance(statement, Mix) else ("", False)
+        matrix, turned = (
+            (statement.matrix, statement.transpose) if isinstance(statement, ChannelMatmul) else ("", False)
+        )
         if turned and self.symmetry.get(matrix):
             number, turned = number * self.symmetry[matrix], False
         stored = self.seen.setdefault((matrix, source, turned), statement.out)
         if number != 1 or stored != statement.out:
             self.value[statement.out] = (number, stored)
         if stored == statement.out:
-            made = Mix(stored, matrix, source, turned) if isinstance(statement, Mix) else Total(stored, source)
+            made = (
+                ChannelMatmul(stored, matrix, source, turned)
+                if isinstance(statement, ChannelMatmul)
+                else ChannelSum(stored, source)
+            )
             self.body.append(made)
 
     def _stored(self, name: str) -> str:

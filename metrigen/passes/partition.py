@@ -1,9 +1,9 @@
 """Cut a program into fusion groups: runs of statements that one pass over the sites can do.
 
 A statement joins the fusion group under way unless it reads at a neighbour what that fusion group itself writes.
-Pointwise channel maps (``Mix``, ``Total``) join as well: the fusion group then holds all coupled channels of a site at
-once; so do sums over the units of a network. Sums over the sites (``Outer``, ``SiteSum``) and solutions of equations
-stand alone. Invariant: the order of the statements.
+Pointwise channel maps (``ChannelMatmul``, ``ChannelSum``) join as well: the fusion group then holds all coupled
+channels of a site at once; so do sums over the units of a network. Sums over the sites (``Outer``, ``SiteSum``) and
+solutions of equations stand alone. Invariant: the order of the statements.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program, Solve, Statement, Total, Units
+from metrigen.ir.nodes import Accumulate, ChannelMatmul, ChannelSum, Leaf, Map, Outer, Program, Solve, Statement, Units
 from metrigen.ir.queries import known, maps_in
 
-Sited = Map | Mix | Total | Units
+Sited = Map | ChannelMatmul | ChannelSum | Units
 Alone = Outer | SiteSum | Root | RootAdjoint | Solve
 
 
@@ -53,7 +53,7 @@ def partition(program: Program) -> Partition | None:
             totals.append(statement)
         elif isinstance(statement, Alone):
             groups.append(statement)
-        elif isinstance(statement, (Map, Mix, Total, Units)):
+        elif isinstance(statement, (Map, ChannelMatmul, ChannelSum, Units)):
             _join(groups, statement)
         else:
             return None
@@ -79,7 +79,7 @@ def site_stores(statement: Statement) -> tuple[str, ...]:
     """Site arrays that a statement makes."""
     if isinstance(statement, (Map, Units)):
         return tuple(name for name, _ in statement.stores)
-    return (statement.out,) if isinstance(statement, (Mix, Total)) else ()
+    return (statement.out,) if isinstance(statement, (ChannelMatmul, ChannelSum)) else ()
 
 
 def _join(groups: list[list[Sited] | Alone], statement: Sited) -> None:

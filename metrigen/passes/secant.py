@@ -13,7 +13,19 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Array, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, negate, shift
+from metrigen.ir.nodes import (
+    Array,
+    ChannelMatmul,
+    ChannelSum,
+    Leaf,
+    Map,
+    Offset,
+    Program,
+    Solve,
+    Statement,
+    negate,
+    shift,
+)
 from metrigen.ir.statement import unknown
 from metrigen.passes.prune import prune
 from metrigen.passes.quotients import BEGIN, END, MIDDLE, Quotients, at
@@ -59,7 +71,7 @@ def followed(program: Program, wrt: Sequence[str], part: str) -> Quotients:
         if isinstance(statement, Map):
             moved = {name for name, e in statement.stores if rules.moves(e)}
             straight = {name for name, e in statement.stores if name in moved and rules.is_affine(e)}
-        elif isinstance(statement, (Mix, Total, Solve)):
+        elif isinstance(statement, (ChannelMatmul, ChannelSum, Solve)):
             source = statement.rhs if isinstance(statement, Solve) else statement.src
             moved = {statement.out} if source in moving else set()
             straight = moved if source in affine else set()

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Kind, Leaf, Map, Mix, Total
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Kind, Leaf, Map
 from metrigen.passes.partition import Alone, FusionGroup, Partition, Sited
 from metrigen.passes.prune import prune_lets
 
@@ -69,7 +69,7 @@ def _later_fusion(parts: list[FusionGroup | Alone], at: int, total: Sum) -> int 
 
 def _sibling(fusion: FusionGroup, at: int, total: Sum, owner: Mapping[str, str]) -> int | None:
     """The last statement behind ``at`` that adds to the same parameter; what the sum reads is held there already."""
-    mapped = {s.out for s in fusion.statements if isinstance(s, (Mix, Total))}
+    mapped = {s.out for s in fusion.statements if isinstance(s, (ChannelMatmul, ChannelSum))}
     for k in range(len(fusion.statements) - 1, at, -1):
         other = fusion.statements[k]
         if isinstance(other, Map) and owner.get(total[0]) in {owner.get(name) for name, _, _ in other.sums}:

@@ -28,19 +28,19 @@ from metrigen.ir.nodes import (
     Array,
     Cayley,
     CayleyAdjoint,
-    Fold,
+    ChannelMatmul,
+    ChannelSum,
     Inside,
     Kind,
     Leaf,
-    Local,
     Map,
-    Mix,
     Offset,
     Outer,
+    ParameterExpression,
     Program,
+    Reduction,
     Solve,
     Statement,
-    Total,
     Units,
     at_site,
     leaves,
@@ -118,19 +118,19 @@ class Reversal:
     def reverse(self, statement: Statement) -> None:
         if isinstance(statement, Map):
             self._map(statement)
-        elif isinstance(statement, Local):
+        elif isinstance(statement, ParameterExpression):
             self._local(statement)
-        elif isinstance(statement, Mix):
+        elif isinstance(statement, ChannelMatmul):
             source = self._stored(statement.out)
             if source is not None:
-                self._flow(statement.src, Mix(self._fresh(statement.src), statement.matrix, source,
+                self._flow(statement.src, ChannelMatmul(self._fresh(statement.src), statement.matrix, source,
                                               not statement.transpose))  # fmt: skip
                 pair = (statement.src, source) if statement.transpose else (source, statement.src)
                 self._collect(statement.matrix, Outer(self._fresh(statement.matrix), *pair))
-        elif isinstance(statement, Total):
+        elif isinstance(statement, ChannelSum):
             source = self._stored(statement.out)
             if source is not None:
-                self._flow(statement.src, Total(self._fresh(statement.src), source))
+                self._flow(statement.src, ChannelSum(self._fresh(statement.src), source))
         elif isinstance(statement, EdgeMap):
             source = self._stored(statement.out)
             if source is not None:
@@ -247,17 +247,17 @@ class Reversal:
             self.statements.append(Map(sums=((name, kind, at_site(product, self.origin)),), over=over))
             self.param.setdefault(symbol.name, []).append(name)
 
-    def _local(self, statement: Local) -> None:
+    def _local(self, statement: ParameterExpression) -> None:
         gathered = self._gathered(statement.out)
         if gathered is None:
             return
         for symbol in self._parameters(statement.expr):
             product = sp.Symbol(gathered, real=True) * slope(statement.expr, symbol)
             name = self._fresh(symbol.name)
-            self.statements.append(Local(name, statement.kind, product))
+            self.statements.append(ParameterExpression(name, statement.kind, product))
             if statement.kind is Kind.CHANNEL and self.kinds[symbol.name] is Kind.SCALAR:
                 folded = self._fresh(symbol.name)
-                self.statements.append(Fold(folded, name))
+                self.statements.append(Reduction(folded, name))
                 name = folded
             self.param.setdefault(symbol.name, []).append(name)
 
@@ -329,7 +329,7 @@ class Reversal:
         self.statements.append(Accumulate(total, self.kinds[name], tuple(terms)))
         return total
 
-    def _flow(self, array: str, statement: Mix | Total | Solve | SiteSum | EdgeMap) -> None:
+    def _flow(self, array: str, statement: ChannelMatmul | ChannelSum | Solve | SiteSum | EdgeMap) -> None:
         self.statements.append(statement)
         self.site.setdefault(array, []).append(Leaf(statement.out, self.origin))
 

@@ -13,11 +13,21 @@ from metrigen.backends.base import Backend
 from metrigen.emit.header import header
 from metrigen.ir.kinds import Kind
 from metrigen.ir.leaves import Inside, Leaf, Outside
-from metrigen.ir.nodes import Accumulate, Fold, Local, Map, Mix, Outer, Program, Statement, Total
+from metrigen.ir.nodes import (
+    Accumulate,
+    ChannelMatmul,
+    ChannelSum,
+    Map,
+    Outer,
+    ParameterExpression,
+    Program,
+    Reduction,
+    Statement,
+)
 from metrigen.layers.layer import Layer
 from metrigen.layers.operator import Operator
 
-KNOWN = (Accumulate, Fold, Local, Map, Mix, Outer, Total)
+KNOWN = (Accumulate, Reduction, ParameterExpression, Map, ChannelMatmul, Outer, ChannelSum)
 PROGRAMS = ("step", "step_adjoint", "readout", "readout_adjoint")
 TEXT = '''{header}
 """The operators with numpy."""
@@ -109,15 +119,15 @@ def function(program: Program, name: str, rank: int) -> str:
 def written(s: Statement, site: str, rank: int, channel: set[str], along: str) -> list[str]:
     if isinstance(s, Map):
         return mapped(s, site, rank, channel, along)
-    if isinstance(s, Mix):
+    if isinstance(s, ChannelMatmul):
         return [f'{s.out} = numpy.einsum("{"dc" if s.transpose else "cd"},bd...->bc...", {s.matrix}, {s.src})']
     if isinstance(s, Outer):
         return [f'{s.out} = numpy.einsum("bcn,bdn->cd", *(x.reshape(*x.shape[:2], -1) for x in ({s.left}, {s.right})))']
-    if isinstance(s, Total):
+    if isinstance(s, ChannelSum):
         return [f"{s.out} = like({s.src}.sum(1, keepdims=True), {s.src})"]
-    if isinstance(s, Fold):
+    if isinstance(s, Reduction):
         return [f"{s.out} = {s.src}.sum()"]
-    if isinstance(s, Local):
+    if isinstance(s, ParameterExpression):
         return [f"{s.out} = {printed(s.expr)}"]
     assert isinstance(s, Accumulate)
     return [f"{s.out} = {' + '.join(s.terms) or '0 * ' + s.out.removesuffix('__bar')}"]

@@ -18,18 +18,18 @@ from metrigen.ir.nodes import (
     Array,
     Cayley,
     CayleyAdjoint,
-    Fold,
+    ChannelMatmul,
+    ChannelSum,
     Inside,
     Kind,
     Leaf,
-    Local,
     Map,
-    Mix,
     Outer,
     Outside,
+    ParameterExpression,
     Program,
+    Reduction,
     Solve,
-    Total,
     Units,
 )
 from metrigen.ir.statement import DATA, Statement, defines, reads, roles_of
@@ -43,10 +43,10 @@ EXAMPLES: tuple[tuple[Statement, tuple[str, ...], dict[str, Kind]], ...] = (
     (Map(stores=(("a", value + here * ahead),), sums=(("s", Kind.CHANNEL, d * u),), lets=((value, c * u),)),
      ("c", "d", "u"), {"a": Kind.SITE, "s": Kind.CHANNEL}),
     (Map(stores=(("a", c * u),), over=Kind.EDGE), ("c", "u"), {"a": Kind.EDGE}),
-    (Local("a", Kind.CHANNEL, c * d), ("c", "d"), {"a": Kind.CHANNEL}),
-    (Fold("a", "c"), ("c",), {"a": Kind.SCALAR}),
-    (Mix("a", "K", "u", True), ("K", "u"), {"a": Kind.SITE}),
-    (Total("a", "u"), ("u",), {"a": Kind.SITE}),
+    (ParameterExpression("a", Kind.CHANNEL, c * d), ("c", "d"), {"a": Kind.CHANNEL}),
+    (Reduction("a", "c"), ("c",), {"a": Kind.SCALAR}),
+    (ChannelMatmul("a", "K", "u", True), ("K", "u"), {"a": Kind.SITE}),
+    (ChannelSum("a", "u"), ("u",), {"a": Kind.SITE}),
     (Outer("a", "u", "c"), ("c", "u"), {"a": Kind.MATRIX}),
     (Accumulate("a", Kind.SCALAR, ("c", "d")), ("c", "d"), {"a": Kind.SCALAR}),
     (Cayley("a", "K", "c"), ("K", "c"), {"a": Kind.MATRIX}),
@@ -122,7 +122,7 @@ def test_whole_arrays_are_read_under_other_names() -> None:
     new = {"u": "v", "a": "n", "c": "k"}
     solve = Solve("a", c * Leaf("a", (0,)), "u", False)
     assert solve.with_reads(lambda n: new.get(n, n)) == Solve("a", c * Leaf("a", (0,)), "v", False)
-    assert Mix("a", "K", "u").with_reads(lambda n: new.get(n, n)) == Mix("a", "K", "v")
+    assert ChannelMatmul("a", "K", "u").with_reads(lambda n: new.get(n, n)) == ChannelMatmul("a", "K", "v")
 
 
 def test_a_field_without_a_role_is_an_error() -> None:

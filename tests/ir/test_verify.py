@@ -8,7 +8,20 @@ import sympy as sp
 from metrigen import Field, Input, Lattice, Strang, System, derive, energy_density, momentum, t
 from metrigen.errors import InternalError
 from metrigen.ir.edges import Along, EdgeMap
-from metrigen.ir.nodes import Accumulate, Array, Cayley, Inside, Kind, Leaf, Local, Map, Mix, Program, Solve, Statement
+from metrigen.ir.nodes import (
+    Accumulate,
+    Array,
+    Cayley,
+    ChannelMatmul,
+    Inside,
+    Kind,
+    Leaf,
+    Map,
+    ParameterExpression,
+    Program,
+    Solve,
+    Statement,
+)
 from metrigen.ir.verify import verify
 from metrigen.passes import pipeline
 from tests.lowered import lower
@@ -35,11 +48,14 @@ FAULTS: dict[str, tuple[Program, str]] = {
     "defined twice": (program(store(u), store(u)), "defines 'a' twice, last by its Map"),
     "an input again": (program(store(u, "u"), store(u)), "defines 'u' twice, last by its Map"),
     "two inputs": (program(store(u), inputs=(*INPUTS, INPUTS[0])), "defines 'u' twice, last by its inputs"),
-    "no kind": (program(Local("a", "channel", c)), "as 'channel', which is no kind"),  # type: ignore[arg-type]
+    "no kind": (program(ParameterExpression("a", "channel", c)), "as 'channel', which is no kind"),  # type: ignore[arg-type]
     "rank": (program(store(u + Leaf("u", (0, 1)))), r"at \(0, 1\), and other places have another rank"),
     "rank of an indicator": (program(store(u), store(Inside((1, 0)), "b")), "have another rank"),
-    "matrix": (program(Mix("a", "c", "u")), "reads 'c' as the matrix of its Mix, a CHANNEL and no MATRIX"),
-    "site": (program(Mix("a", "K", "c")), "reads 'c' as the src of its Mix, a CHANNEL and no SITE"),
+    "matrix": (
+        program(ChannelMatmul("a", "c", "u")),
+        "reads 'c' as the matrix of its ChannelMatmul, a CHANNEL and no MATRIX",
+    ),
+    "site": (program(ChannelMatmul("a", "K", "c")), "reads 'c' as the src of its ChannelMatmul, a CHANNEL and no SITE"),
     "scale": (program(Cayley("a", "K", "c")), "reads 'c' as the scale of its Cayley, a CHANNEL and no SCALAR"),
     "edges": (
         program(EdgeMap("d", Along.DIFFERENCE, "u"), store(Leaf("d", (0,)))),
@@ -72,9 +88,9 @@ def test_a_sound_program_passes() -> None:
     named = sp.Symbol("a", real=True)  # a value may bear the name that it is stored under
     verify(
         program(
-            Local("k", Kind.CHANNEL, c * sp.Symbol("h", real=True)),
+            ParameterExpression("k", Kind.CHANNEL, c * sp.Symbol("h", real=True)),
             Map((("a", named),), (("s", Kind.CHANNEL, named * Inside((1,)) * ahead),), ((named, c * u),)),
-            Mix("m", "K", "a"),
+            ChannelMatmul("m", "K", "a"),
             Solve("psi", c * Leaf("psi", (0,)) - Leaf("psi", (1,)), "m", True),
             Accumulate("c__bar", Kind.CHANNEL, ("s", "k")),
             outputs=("a", "psi", "c__bar", "u"),

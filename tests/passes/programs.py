@@ -12,17 +12,17 @@ from metrigen.ir.nodes import (
     Accumulate,
     Array,
     Cayley,
-    Fold,
+    ChannelMatmul,
+    ChannelSum,
     Inside,
     Kind,
     Leaf,
-    Local,
     Map,
-    Mix,
     Outer,
+    ParameterExpression,
     Program,
+    Reduction,
     Solve,
-    Total,
 )
 from metrigen.ir.units import Units, columns
 from metrigen.passes.vary import equation, vary
@@ -64,12 +64,12 @@ def channels() -> Program:
     """Channel maps of numbers times arrays, of one array twice, and matrices that are their transposes up to a sign."""
     body = (
         store("twice__1", 2 * leaf("u")),
-        Mix("K_u__1", "K", "u"),
-        Mix("K_u__2", "K", "twice__1", True),
-        Mix("A_u__1", "A", "u", True),
-        Mix("A_A_u__1", "A", "A_u__1"),
-        Mix("M_u__1", "M", "u", True),
-        Total("total_u__1", "twice__1"),
+        ChannelMatmul("K_u__1", "K", "u"),
+        ChannelMatmul("K_u__2", "K", "twice__1", True),
+        ChannelMatmul("A_u__1", "A", "u", True),
+        ChannelMatmul("A_A_u__1", "A", "A_u__1"),
+        ChannelMatmul("M_u__1", "M", "u", True),
+        ChannelSum("total_u__1", "twice__1"),
         SiteSum("all__1", "A_u__1", True),
         store("next", leaf("K_u__1") + leaf("K_u__2", AHEAD) + leaf("A_u__1") * leaf("M_u__1") + leaf("total_u__1")),
         store("other", leaf("all__1") + leaf("A_A_u__1")),
@@ -98,7 +98,7 @@ def graph() -> Program:
     """Edges, and a channel map with a sign that is read whole by a difference."""
     drop, u = Leaf("drop__1", ()), Leaf("u", ())
     body = (
-        Mix("A_u__1", "A", "u", True),
+        ChannelMatmul("A_u__1", "A", "u", True),
         EdgeMap("drop__1", Along.DIFFERENCE, "A_u__1"),
         EdgeMap("mean__1", Along.AVERAGE, "u"),
         store("flow__1", c * drop * Leaf("mean__1", ()), Kind.EDGE),
@@ -113,11 +113,11 @@ def graph() -> Program:
 def parameters() -> Program:
     """What depends on parameters alone, and a step that reads it."""
     body = (
-        Local("decay__1", Kind.CHANNEL, sp.exp(-h * c)),
-        Local("half__1", Kind.SCALAR, h / 2),
-        Fold("sum__1", "d"),
+        ParameterExpression("decay__1", Kind.CHANNEL, sp.exp(-h * c)),
+        ParameterExpression("half__1", Kind.SCALAR, h / 2),
+        Reduction("sum__1", "d"),
         Cayley("turn__1", "A", "half__1"),
-        Mix("turned__1", "turn__1", "u"),
+        ChannelMatmul("turned__1", "turn__1", "u"),
         store("next", sp.Symbol("decay__1", real=True) * leaf("turned__1") + sp.Symbol("sum__1", real=True)),
     )
     return Program("parameters", (SITES[0], MATRICES[1], *PARAMS), body, ("next",))
@@ -126,7 +126,7 @@ def parameters() -> Program:
 def turned() -> Program:
     """``parameters`` without what nobody reverses."""
     made = parameters()
-    body = tuple(s for s in made.body if not isinstance(s, Fold))
+    body = tuple(s for s in made.body if not isinstance(s, Reduction))
     last = store("next", sp.Symbol("decay__1", real=True) * leaf("turned__1") ** 2)
     return Program("turned", made.inputs, (*body[:-1], last), made.outputs)
 

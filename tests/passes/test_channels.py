@@ -10,7 +10,7 @@ import torch
 
 from metrigen import RK4, Field, Lattice, Param, System, energy_density, mix
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Program, Total
+from metrigen.ir.nodes import Array, ChannelMatmul, ChannelSum, Kind, Leaf, Map, Program
 from metrigen.passes.channels import merge_channel_maps
 from tests.lattice.emitted import layer_class, package
 
@@ -26,11 +26,15 @@ def store(name: str, number: object, of: str) -> Map:
 
 
 CHAINS = {
-    "a number between": (Mix("k", "A", "u", True), store("x", 2, "k"), Mix("y", "M", "x")),
-    "none between": (Mix("k", "A", "u", True), Mix("y", "M", "k")),
-    "three": (Mix("k", "A", "u", True), Mix("x", "A", "k", True), Mix("y", "A", "x", True)),
-    "twice the same": (Mix("k", "M", "u"), Mix("x", "M", "u"), Mix("y", "A", "x", True)),
-    "a sum over channels": (Mix("k", "A", "u", True), store("x", -3, "k"), Total("y", "x")),
+    "a number between": (ChannelMatmul("k", "A", "u", True), store("x", 2, "k"), ChannelMatmul("y", "M", "x")),
+    "none between": (ChannelMatmul("k", "A", "u", True), ChannelMatmul("y", "M", "k")),
+    "three": (
+        ChannelMatmul("k", "A", "u", True),
+        ChannelMatmul("x", "A", "k", True),
+        ChannelMatmul("y", "A", "x", True),
+    ),
+    "twice the same": (ChannelMatmul("k", "M", "u"), ChannelMatmul("x", "M", "u"), ChannelMatmul("y", "A", "x", True)),
+    "a sum over channels": (ChannelMatmul("k", "A", "u", True), store("x", -3, "k"), ChannelSum("y", "x")),
 }
 
 

@@ -14,7 +14,7 @@ from metrigen.errors import InternalError
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.evaluate import evaluate
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import STATEMENTS, Accumulate, Array, Inside, Kind, Map, Mix, Outer, Program, Solve
+from metrigen.ir.nodes import STATEMENTS, Accumulate, Array, ChannelMatmul, Inside, Kind, Map, Outer, Program, Solve
 from metrigen.ir.queries import maps_in, solves_in
 from metrigen.ir.verify import verify
 from metrigen.passes import pipeline
@@ -57,7 +57,7 @@ PASSES = {run_pass.__name__: run_pass for run_pass in pipeline.PASSES}
 u, w = leaf("u"), leaf("w")
 
 
-def only(*body: Map | Mix | Outer | Accumulate | Solve, outputs: tuple[str, ...]) -> Program:
+def only(*body: Map | ChannelMatmul | Outer | Accumulate | Solve, outputs: tuple[str, ...]) -> Program:
     return replace(pointwise(), body=body, outputs=outputs)
 
 
@@ -192,9 +192,9 @@ def test_an_equation_is_solved_once() -> None:
 def test_a_channel_map_is_applied_once() -> None:
     """K^T = K, K (2 u) = 2 K u, A^T = -A; M has no symmetry."""
     after = merge_channel_maps(channels())
-    assert [s for s in after if isinstance(s, Mix)] == [
-        Mix("K_u__1", "K", "u"), Mix("A_u__1", "A", "u"), Mix("A_A_u__1", "A", "A_u__1__scaled"),
-        Mix("M_u__1", "M", "u", True),
+    assert [s for s in after if isinstance(s, ChannelMatmul)] == [
+        ChannelMatmul("K_u__1", "K", "u"), ChannelMatmul("A_u__1", "A", "u"),
+        ChannelMatmul("A_A_u__1", "A", "A_u__1__scaled"), ChannelMatmul("M_u__1", "M", "u", True),
     ]  # fmt: skip
 
 
@@ -207,8 +207,8 @@ def test_whoever_reads_a_whole_array_reads_the_scaled_one() -> None:
 def test_hoist_splits_off_what_depends_on_parameters() -> None:
     program = FORWARD["turned"]
     prologue, body = hoist(program, ["u"])
-    assert kinds(prologue) == ["Local", "Local", "Cayley"]
-    assert kinds(body) == ["Mix", "Map"]
+    assert kinds(prologue) == ["ParameterExpression", "ParameterExpression", "Cayley"]
+    assert kinds(body) == ["ChannelMatmul", "Map"]
     assert set(prologue.outputs) == {"decay__1", "turn__1"}
     for part in (prologue, body):
         verify(part)
@@ -265,7 +265,7 @@ def test_every_output_is_an_array_of_its_own() -> None:
 
 def test_sweeps_hold_the_statements_in_order() -> None:
     body = (
-        store("a", u), Mix("k", "K", "a"), store("b", leaf("k") * u), store("e", leaf("b", (1,))),
+        store("a", u), ChannelMatmul("k", "K", "a"), store("b", leaf("k") * u), store("e", leaf("b", (1,))),
         Outer("K__bar", "a", "b"), Accumulate("c__bar", Kind.CHANNEL, ()),
     )  # fmt: skip
     program = replace(channels(), inputs=(*channels().inputs, Array("c", Kind.CHANNEL)), body=body,
@@ -311,7 +311,7 @@ def test_secant_is_the_gradient_between_two_states() -> None:
     """H(z1) - H(z0) = g . (z1 - z0), with channel maps and a linear equation inside."""
     solved = 3 * leaf("psi") - leaf("psi", (1,)) - leaf("psi", (-1,))
     body = (
-        Mix("k", "K", "u"), store("r", leaf("u") ** 2 + w), Solve("psi", solved, "r", False),
+        ChannelMatmul("k", "K", "u"), store("r", leaf("u") ** 2 + w), Solve("psi", solved, "r", False),
         store("density", u**4 / 4 + leaf("u", (1,)) * w * c + leaf("k") * u / 2 + leaf("r") * leaf("psi") + sp.cos(w)),
     )  # fmt: skip
     inputs = (*pointwise().inputs, *channels().inputs[2:])

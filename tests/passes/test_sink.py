@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Mix, Program
+from metrigen.ir.nodes import Accumulate, Array, ChannelMatmul, Kind, Leaf, Map, Program
 from metrigen.passes.partition import FusionGroup, Partition, partition
 from metrigen.passes.sink import sink_sums
 
@@ -25,7 +25,7 @@ def terms(parts: Partition) -> dict[str, sp.Expr]:
     return {name: sp.expand(expr) for name, expr in found.items()}
 
 
-def parts_of(*body: Map | Mix | Accumulate) -> Partition:
+def parts_of(*body: Map | ChannelMatmul | Accumulate) -> Partition:
     inputs = (Array("u", Kind.SITE), Array("w", Kind.SITE), Array("K", Kind.MATRIX))
     found = partition(Program("test", inputs, body, ("end", "a__bar", "b__bar")))
     assert found is not None
@@ -38,7 +38,7 @@ def test_a_sum_goes_to_a_sweep_that_reads_the_same() -> None:
     before = parts_of(
         Map(lets=((value, u**2),), stores=(("v", value),),
             sums=(("s", Kind.CHANNEL, u * value), ("r", Kind.CHANNEL, w * value))),
-        Mix("mixed", "K", "v"),
+        ChannelMatmul("mixed", "K", "v"),
         Map(stores=(("x", Leaf("mixed", HERE)),), sums=(("q", Kind.CHANNEL, Leaf("mixed", HERE) * w * v),)),
         Map(stores=(("end", Leaf("v", NEXT) + u + Leaf("x", NEXT)),)),
         Accumulate("a__bar", Kind.CHANNEL, ("s",)),
@@ -61,7 +61,7 @@ def test_what_cannot_leave_stays() -> None:
     """Nothing reads w behind the channel map: its sum stays where it is."""
     before = parts_of(
         Map(stores=(("v", u),), sums=(("s", Kind.CHANNEL, u * w),)),
-        Mix("mixed", "K", "v"),
+        ChannelMatmul("mixed", "K", "v"),
         Map(stores=(("end", Leaf("mixed", HERE)),)),
         Accumulate("a__bar", Kind.CHANNEL, ("s",)),
         Accumulate("b__bar", Kind.CHANNEL, ()),
@@ -72,7 +72,7 @@ def test_what_cannot_leave_stays() -> None:
 def test_a_statement_of_nothing_but_sums_goes_away() -> None:
     before = parts_of(
         Map(stores=(("v", u),)),
-        Mix("mixed", "K", "v"),
+        ChannelMatmul("mixed", "K", "v"),
         Map(sums=(("s", Kind.CHANNEL, u * w),)),
         Map(stores=(("end", Leaf("v", NEXT) * u * w),)),
         Accumulate("a__bar", Kind.CHANNEL, ("s",)),
@@ -81,5 +81,5 @@ def test_a_statement_of_nothing_but_sums_goes_away() -> None:
     first, second = sink_sums(before).parts
     assert isinstance(first, FusionGroup)
     assert isinstance(second, FusionGroup)
-    assert [type(s) for s in first.statements] == [Map, Mix]
+    assert [type(s) for s in first.statements] == [Map, ChannelMatmul]
     assert second.statements[0].sums == (("s", Kind.CHANNEL, u * w),)  # type: ignore[union-attr]

@@ -15,7 +15,7 @@ from metrigen.backends.cpu.dialect import CPP
 from metrigen.backends.cpu.printer import Function
 from metrigen.backends.graph_partition import AtNodes, GraphFusion, GraphPartition
 from metrigen.ir.edges import Along, EdgeMap
-from metrigen.ir.nodes import Kind, Leaf, Local, Map, Mix, Outer, Program, Total
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Kind, Leaf, Map, Outer, ParameterExpression, Program
 
 SIZES = {Kind.SCALAR: "1", Kind.CHANNEL: "G", Kind.MATRIX: "G * G"}
 
@@ -77,7 +77,7 @@ def print_graph_routine(
     return GraphRoutine(tuple(functions), tuple(inputs), tuple(sites), tuple(edges), kept, _most(buffers))
 
 
-def _local(s: Local, kinds: Mapping[str, Kind], given: Mapping[str, str]) -> list[str]:
+def _local(s: ParameterExpression, kinds: Mapping[str, Kind], given: Mapping[str, str]) -> list[str]:
     """A value of parameters, for all fusion groups."""
     swap: dict[sp.Basic, sp.Basic] = {}
     for a in s.expr.free_symbols:
@@ -237,9 +237,9 @@ class _FusionPrinter:
             place = self.target[s.out][0]
             inner = f"{place}__sum[c * G + d] += {s.left}__n[c] * {s.right}__n[d];"
             return [f"for (long c = 0; c < G; ++c) for (long d = 0; d < G; ++d) {inner}"]
-        if isinstance(s, Total):
+        if isinstance(s, ChannelSum):
             return [f"V {s.out}__n[G];", f"total({s.src}__n, {s.out}__n);"]
-        if isinstance(s, Mix):
+        if isinstance(s, ChannelMatmul):
             by = "mix_transposed" if s.transpose else "mix"
             return [f"V {s.out}__n[G];", f"{by}({s.matrix}__c, {s.src}__n, {s.out}__n);"]
         named = self._named(s, "__n", "[c]")

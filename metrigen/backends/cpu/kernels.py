@@ -19,7 +19,7 @@ from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady, S
 from metrigen.emit.render import render
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
 from metrigen.ir.modes import Walls
-from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total, Units
+from metrigen.ir.nodes import Array, ChannelMatmul, ChannelSum, Inside, Kind, Leaf, Map, Program, Statement, Units
 from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.pipeline import AT_A_POINT, apply
 from metrigen.passes.vary import bar
@@ -362,7 +362,7 @@ def _spec_name(name: str) -> str:
 
 
 def _is_coupled(programs: Sequence[Program]) -> bool:
-    return any(isinstance(s, (Mix, Total)) or _sums_channels(s) for p in programs for s in p.body)
+    return any(isinstance(s, (ChannelMatmul, ChannelSum)) or _sums_channels(s) for p in programs for s in p.body)
 
 
 def _has_units(programs: Sequence[Program]) -> bool:
@@ -378,7 +378,7 @@ def _block(derivation: Derivation, programs: Sequence[Program], evolution: Evolu
         return None
     if not _is_coupled(programs):
         return 1
-    if any(isinstance(s, Total) or _sums_channels(s) for p in programs for s in p.body):
+    if any(isinstance(s, ChannelSum) or _sums_channels(s) for p in programs for s in p.body):
         return None
     blocks = {s.block for e in derivation.densities for s in e.free_symbols if isinstance(s, Param) and s.is_matrix}
     return blocks.pop() if len(blocks) == 1 else None

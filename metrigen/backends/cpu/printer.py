@@ -20,17 +20,17 @@ from metrigen.backends.cpu.waves import solve_call
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
     Accumulate,
+    ChannelMatmul,
+    ChannelSum,
     Inside,
     Kind,
     Leaf,
     Map,
-    Mix,
     Offset,
     Outer,
     Outside,
     Program,
     Solve,
-    Total,
     Units,
     offset_text,
 )
@@ -346,7 +346,7 @@ class _FusionPrinter:
         store = "store_result(at, last, " if array in self.layout.streamed else store
         return f"{store}{array}__row + {plane.format(kind)}j, {value});"
 
-    def _channel_map(self, statement: Mix | Total, inside: set[str]) -> list[str]:
+    def _channel_map(self, statement: ChannelMatmul | ChannelSum, inside: set[str]) -> list[str]:
         """All channels of a vector of sites through a matrix, or summed."""
         src, out = statement.src, statement.out
         lines, source = [], f"{src}__at"
@@ -354,7 +354,7 @@ class _FusionPrinter:
             lines.append(f"V {source}[G];")
             lines.append(f"for (long c = 0; c < G; ++c) {source}[c] = {self._load(src, _OF_CHANNEL)};")
             inside.add(src)
-        if isinstance(statement, Mix):
+        if isinstance(statement, ChannelMatmul):
             turned = "mix_transposed" if statement.transpose else "mix"
             lines.append(f"{turned}({statement.matrix}, {source}, {out}__at);")
         else:

@@ -15,19 +15,19 @@ from metrigen.ir.nodes import (
     Accumulate,
     Cayley,
     CayleyAdjoint,
-    Fold,
+    ChannelMatmul,
+    ChannelSum,
     Inside,
     Kind,
     Leaf,
-    Local,
     Map,
-    Mix,
     Outer,
     Outside,
+    ParameterExpression,
     Program,
+    Reduction,
     Solve,
     Statement,
-    Total,
     Units,
 )
 from metrigen.ir.queries import learned_in, summed_into
@@ -99,7 +99,7 @@ class _Writer:
             summed = f"{statement.src}.sum({over}, keepdim=True).expand_as({statement.src})" if over else statement.src
             self.lines.append(f"{statement.out} = {summed}")
             return
-        if isinstance(statement, Mix) and statement.matrix in self.blocks:
+        if isinstance(statement, ChannelMatmul) and statement.matrix in self.blocks:
             call = "turned_back" if statement.transpose else "turned"
             self.lines.append(f"{statement.out} = {call}({statement.matrix}, {statement.src})")
             return
@@ -163,14 +163,14 @@ def store_lines(statement: Map, views: Mapping[sp.Symbol, sp.Symbol], like: str)
 
 def statement_line(statement: Statement) -> list[str]:
     """A statement on whole arrays, as torch code."""
-    if isinstance(statement, Local):
+    if isinstance(statement, ParameterExpression):
         return [f"{statement.out} = {TORCH.print(statement.expr)}"]
-    if isinstance(statement, Fold):
+    if isinstance(statement, Reduction):
         return [f"{statement.out} = {statement.src}.sum()"]
-    if isinstance(statement, Mix):
+    if isinstance(statement, ChannelMatmul):
         order = "dc" if statement.transpose else "cd"
         return [f'{statement.out} = torch.einsum("{order},bd...->bc...", {statement.matrix}, {statement.src})']
-    if isinstance(statement, Total):
+    if isinstance(statement, ChannelSum):
         return [f"{statement.out} = {statement.src}.sum(1, keepdim=True).expand_as({statement.src})"]
     if isinstance(statement, Outer):
         return [f'{statement.out} = torch.einsum("bc...,bd...->cd", {statement.left}, {statement.right})']
