@@ -17,7 +17,7 @@ from metrigen.ir.nodes import (
     ChannelMatmul,
     ChannelSum,
     Kind,
-    Leaf,
+    Load,
     Map,
     Outer,
     ParameterExpression,
@@ -144,7 +144,7 @@ def is_even(program: Program) -> bool:
 
 def _signs(s: Map, signs: Mapping[str, int]) -> dict[str, int] | None:
     """Array -> 1 where it is even, -1 where it is odd; None where one is neither, or a sum is not even."""
-    turned = {a: -a for e in s.expressions for a in e.atoms(Leaf) if signs.get(a.array) == -1}
+    turned = {a: -a for e in s.expressions for a in e.atoms(Load) if signs.get(a.array) == -1}
 
     def sign(expr: sp.Expr) -> int:
         whole = _inlined(expr, dict(s.lets))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from metrigen.ir.nodes import Accumulate, ChannelMatmul, Leaf, Map, Outer, Program
+from metrigen.ir.nodes import Accumulate, ChannelMatmul, Load, Map, Outer, Program
 from metrigen.ir.queries import summed_into
 from metrigen.ir.statement import unknown
 
@@ -74,7 +74,7 @@ def sequential_scan(program: Program) -> SequentialScan:
     mixed = [s.out for s in whole if isinstance(s, ChannelMatmul)]
     held = (*kept, *copies.values(), *mixed)
     row = {name: i for i, name in enumerate(held)} | {n: held.index(copy) for n, copy in copies.items()}
-    before += [Map(stores=((copy, Leaf(n, ())),)) for n, copy in copies.items()]
+    before += [Map(stores=((copy, Load(n, ())),)) for n, copy in copies.items()]
     return SequentialScan(
         head=_part(program, "head", before, (*kept, *copies.values())),
         tail=_part(program, "tail", after, tuple(n for n in program.outputs if n in late)),

@@ -22,7 +22,7 @@ import sympy as sp
 from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.errors import REPORT, StructureError
 from metrigen.ir.edges import Along, EdgeMap
-from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Leaf, Map, Program
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Load, Map, Program
 from metrigen.ir.statement import unknown
 from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.vary import bar
@@ -105,7 +105,7 @@ class Written:
 def _array(symbol: sp.Symbol | str) -> str:
     if isinstance(symbol, str):
         return symbol
-    return symbol.array if isinstance(symbol, Leaf) else symbol.name
+    return symbol.array if isinstance(symbol, Load) else symbol.name
 
 
 def _vanish(exprs: Sequence[sp.Expr]) -> Zero:

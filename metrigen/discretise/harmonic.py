@@ -12,7 +12,7 @@ from collections.abc import Set
 import sympy as sp
 
 from metrigen.errors import SpecError
-from metrigen.ir.nodes import Leaf
+from metrigen.ir.nodes import Load
 from metrigen.physics.signs import Sign, sign_of
 
 _FUNCTIONALS = ("hamiltonian", "entropy", "metric", "constraints")
@@ -44,7 +44,7 @@ def _factored(expr: sp.Expr) -> sp.Expr:
 
 def _declared(expr: sp.Expr, nonnegative: Set[str]) -> sp.Expr:
     """The expression with values that are declared nonnegative as symbols that are."""
-    known = (x for x in expr.atoms(Leaf) if x.array in nonnegative and not x.is_positive)
+    known = (x for x in expr.atoms(Load) if x.array in nonnegative and not x.is_positive)
     return expr.xreplace({x: sp.Symbol(x.name, real=True, nonnegative=True) for x in known})
 
 

@@ -25,7 +25,7 @@ from metrigen.discretise.steady_programs import linear_steady, nonlinear_steady
 from metrigen.errors import InternalError, SpecError
 from metrigen.ir.evaluate import almost_everywhere, check_functions
 from metrigen.ir.functions.normal import normal
-from metrigen.ir.nodes import Array, ChannelMatmul, ChannelSum, Kind, Leaf, Map, Offset, Program, Solve, Statement, stem
+from metrigen.ir.nodes import Array, ChannelMatmul, ChannelSum, Kind, Load, Map, Offset, Program, Solve, Statement, stem
 from metrigen.passes.pipeline import GRADIENT, WRITTEN, apply
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.derivation import Derivation, Law
@@ -189,7 +189,7 @@ class Writer:
 
     def _store(self, name: str, value: sp.Expr) -> None:
         """A function of the values at the site as an array; one that is linear in a covector is a covector."""
-        read = {j: Leaf(j.array, self.lowering.stencils.origin, bool(j.is_positive)) for j in value.atoms(Jet)}
+        read = {j: Load(j.array, self.lowering.stencils.origin, bool(j.is_positive)) for j in value.atoms(Jet)}
         self.body.append(Map(stores=((name, value.xreplace(read)),)))
         self._inherit(name, {j.array for j in read})
 

@@ -21,7 +21,7 @@ from metrigen.ir.nodes import (
     ChannelSum,
     Inside,
     Kind,
-    Leaf,
+    Load,
     Map,
     Offset,
     Outer,
@@ -158,7 +158,7 @@ def _values(
     """What the symbols of an expression stand for, as arrays that broadcast over the sites."""
     values: dict[sp.Symbol, Any] = {}
     for atom in atoms:
-        if isinstance(atom, Leaf):
+        if isinstance(atom, Load):
             values[atom] = shifted(env[atom.array], atom.offset, periodic)
         elif isinstance(atom, Inside):
             mask = shifted(np.ones((1, 1, *sides)), atom.offset, periodic)

@@ -1,7 +1,7 @@
 """The kinds of statements of a program.
 
-A program works on whole arrays. What happens at one site is a SymPy expression over ``Leaf`` symbols (a stored array
-read at an offset, ``ir.leaves``), so ``diff``, ``xreplace`` and ``cse`` serve unchanged; what is linear and not
+A program works on whole arrays. What happens at one site is a SymPy expression over ``Load`` symbols (a stored array
+read at an offset, ``ir.loads``), so ``diff``, ``xreplace`` and ``cse`` serve unchanged; what is linear and not
 pointwise is a statement of its own. Every statement defines the names it lists exactly once; what it reads and what it
 defines is declared with its fields (``ir.statement``, which says how to add one).
 
@@ -28,17 +28,17 @@ import sympy as sp
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
 from metrigen.ir.kinds import Kind as Kind
-from metrigen.ir.leaves import Inside as Inside
-from metrigen.ir.leaves import Leaf as Leaf
-from metrigen.ir.leaves import Offset as Offset
-from metrigen.ir.leaves import Outside as Outside
-from metrigen.ir.leaves import arrays_of
-from metrigen.ir.leaves import at_site as at_site
-from metrigen.ir.leaves import leaves as leaves
-from metrigen.ir.leaves import negate as negate
-from metrigen.ir.leaves import offset_text as offset_text
-from metrigen.ir.leaves import shift as shift
-from metrigen.ir.leaves import stem as stem
+from metrigen.ir.loads import Inside as Inside
+from metrigen.ir.loads import Load as Load
+from metrigen.ir.loads import Offset as Offset
+from metrigen.ir.loads import Outside as Outside
+from metrigen.ir.loads import arrays_of
+from metrigen.ir.loads import at_site as at_site
+from metrigen.ir.loads import loads as loads
+from metrigen.ir.loads import negate as negate
+from metrigen.ir.loads import offset_text as offset_text
+from metrigen.ir.loads import shift as shift
+from metrigen.ir.loads import stem as stem
 from metrigen.ir.statement import DATA, OWN, defines, reads
 from metrigen.ir.statement import Statement as Statement
 from metrigen.ir.units import Units as Units
@@ -169,7 +169,7 @@ class Solve(Statement):
 
     def acting_on(self, array: str) -> sp.Expr:
         """(A array)[n]."""
-        return self.operator.xreplace({x: x.renamed(array) for x in self.operator.atoms(Leaf) if x.array == self.out})
+        return self.operator.xreplace({x: x.renamed(array) for x in self.operator.atoms(Load) if x.array == self.out})
 
 
 # All kinds but ``Map``, the only kernel. One that is not here is an error wherever it is met.

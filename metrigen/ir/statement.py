@@ -32,7 +32,7 @@ import sympy as sp
 
 from metrigen.errors import InternalError
 from metrigen.ir.kinds import Kind
-from metrigen.ir.leaves import Inside, Leaf, arrays_of
+from metrigen.ir.loads import Inside, Load, arrays_of
 
 Defined = tuple[tuple[str, Kind], ...]
 
@@ -196,7 +196,7 @@ def _expressions(value: Any) -> Iterator[sp.Expr]:
 def _renamed(expr: sp.Expr, names: Mapping[str, str], own: frozenset[sp.Symbol]) -> sp.Expr:
     swap: dict[sp.Basic, sp.Basic] = {}
     for atom in expr.free_symbols - own:
-        if isinstance(atom, Leaf):
+        if isinstance(atom, Load):
             if atom.array in names:
                 swap[atom] = atom.renamed(names[atom.array])
         elif not isinstance(atom, Inside) and atom.name in names:

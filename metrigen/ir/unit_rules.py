@@ -36,8 +36,8 @@ def _of_sigmoid(y: sp.Expr) -> sp.Expr:
 def unit_values(statement: Units, env: dict[str, Any]) -> None:
     """The value of the statement in numpy; a table is (C, units, numbers of a unit)."""
     table = env[statement.table]
-    shape = next(env[leaf.array] for leaf in statement.leaves).shape if statement.leaves else env[_site(env)].shape
-    values: dict[sp.Symbol, Any] = {leaf: env[leaf.array][..., None] for leaf in statement.leaves}
+    shape = next(env[load.array] for load in statement.loads).shape if statement.loads else env[_site(env)].shape
+    values: dict[sp.Symbol, Any] = {load: env[load.array][..., None] for load in statement.loads}
     for symbol, place in statement.columns:
         own = table[:, :, int(place)]
         values[symbol] = own.reshape(own.shape[0], *[1] * (len(shape) - 2), own.shape[1])

@@ -21,7 +21,7 @@ from metrigen.ir.nodes import (
     ChannelMatmul,
     ChannelSum,
     Inside,
-    Leaf,
+    Load,
     Map,
     Offset,
     Outside,
@@ -65,7 +65,7 @@ def respond(program: Program, fields: Sequence[str], at: Numbers | None = None) 
     Raises Unlinearised.
     """
     value = _exact if at is None else _number
-    rank = next((len(a.offset) for s in program if isinstance(s, Map) for e in s.expressions for a in e.atoms(Leaf)), 0)
+    rank = next((len(a.offset) for s in program if isinstance(s, Map) for e in s.expressions for a in e.atoms(Load)), 0)
     values: dict[str, Any] = {a.name: symbol(a.name) if at is None else np.asarray(at[a.name]) for a in program.inputs}
     responses: dict[str, Response] = {name: {(name, (0,) * rank): 1} for name in fields}
     for a in program.inputs:
@@ -99,7 +99,7 @@ def _map(statement: Map, values: dict[str, Any], responses: dict[str, Response],
     moved: dict[sp.Basic, Response] = {}
     own = {s for s, _ in statement.lets}
     for atom in {a for e in statement.expressions for a in e.free_symbols} - own:
-        if isinstance(atom, Leaf):
+        if isinstance(atom, Load):
             table[atom] = values[atom.array]
             moved[atom] = _scaled(responses.get(atom.array, {}), 1, atom.offset)
         elif isinstance(atom, Inside):

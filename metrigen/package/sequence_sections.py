@@ -6,7 +6,7 @@ import sympy as sp
 
 from metrigen.emit.notation import text
 from metrigen.integrators.scan import ACTION, OVERLAP, Scan, operations
-from metrigen.ir.nodes import Leaf
+from metrigen.ir.nodes import Load
 from metrigen.layers.counts import traffic
 from metrigen.package.assembly import Package
 
@@ -29,7 +29,7 @@ def _walk(package: Package) -> str:
 
 def _plain(e: sp.Expr) -> str:
     """An expression of arrays in plain characters."""
-    return text(e.xreplace({s: sp.Symbol(s.name.split("__")[0], real=True) for s in e.atoms(Leaf)}))
+    return text(e.xreplace({s: sp.Symbol(s.name.split("__")[0], real=True) for s in e.atoms(Load)}))
 
 
 def _token(scan: Scan) -> str:

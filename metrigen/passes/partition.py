@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Accumulate, ChannelMatmul, ChannelSum, Leaf, Map, Outer, Program, Solve, Statement, Units
+from metrigen.ir.nodes import Accumulate, ChannelMatmul, ChannelSum, Load, Map, Outer, Program, Solve, Statement, Units
 from metrigen.ir.queries import known, maps_in
 
 Sited = Map | ChannelMatmul | ChannelSum | Units
@@ -72,7 +72,7 @@ def partition(program: Program) -> Partition | None:
 def neighbour_reads(statements: Sequence[Statement]) -> set[str]:
     """Arrays that are read at a neighbour."""
     maps = maps_in(statements, "neighbour_reads")
-    return {leaf.array for s in maps for e in s.expressions for leaf in e.atoms(Leaf) if any(leaf.offset)}
+    return {load.array for s in maps for e in s.expressions for load in e.atoms(Load) if any(load.offset)}
 
 
 def site_stores(statement: Statement) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from metrigen.ir.nodes import (
     Array,
     ChannelMatmul,
     ChannelSum,
-    Leaf,
+    Load,
     Map,
     Offset,
     Program,
@@ -100,9 +100,9 @@ class _Secants(Reversal):
         if held:
             return
         found = self.quotients.of(expr)
-        for leaf in sorted(found, key=_place_of):
-            self.site.setdefault(leaf.array, []).append(shift(cotangent * found[leaf], negate(leaf.offset)))
+        for load in sorted(found, key=_place_of):
+            self.site.setdefault(load.array, []).append(shift(cotangent * found[load], negate(load.offset)))
 
 
-def _place_of(leaf: Leaf) -> tuple[str, Offset]:
-    return leaf.array, leaf.offset
+def _place_of(load: Load) -> tuple[str, Offset]:
+    return load.array, load.offset

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Kind, Leaf, Map
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Kind, Load, Map
 from metrigen.passes.partition import Alone, FusionGroup, Partition, Sited
 from metrigen.passes.prune import prune_lets
 
@@ -52,9 +52,9 @@ def _written_out(statement: Map, total: Sum) -> Sum:
     """The sum without values of its statement, but for those that are stored."""
     name, kind, expr = total
     lets, stored = dict(statement.lets), dict(statement.stores)
-    origin = next((0,) * len(leaf.offset) for e in statement.expressions for leaf in e.atoms(Leaf))
+    origin = next((0,) * len(load.offset) for e in statement.expressions for load in e.atoms(Load))
     while own := expr.free_symbols & lets.keys():
-        expr = expr.xreplace({s: Leaf(s.name, origin) if s.name in stored else lets[s] for s in own})
+        expr = expr.xreplace({s: Load(s.name, origin) if s.name in stored else lets[s] for s in own})
     return name, kind, expr
 
 

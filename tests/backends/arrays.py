@@ -12,7 +12,7 @@ from sympy.printing.numpy import NumPyPrinter
 from metrigen.backends.base import Backend
 from metrigen.emit.header import header
 from metrigen.ir.kinds import Kind
-from metrigen.ir.leaves import Inside, Leaf, Outside
+from metrigen.ir.loads import Inside, Load, Outside
 from metrigen.ir.nodes import (
     Accumulate,
     ChannelMatmul,
@@ -135,9 +135,9 @@ def written(s: Statement, site: str, rank: int, channel: set[str], along: str) -
 
 def mapped(s: Map, site: str, rank: int, channel: set[str], along: str) -> list[str]:
     atoms = sorted({a for e in s.expressions for a in e.free_symbols}, key=lambda a: a.name)
-    names = {a: sp.Symbol(f"{a.name}__c") for a in atoms if a.name in channel and not isinstance(a, Leaf)}
+    names = {a: sp.Symbol(f"{a.name}__c") for a in atoms if a.name in channel and not isinstance(a, Load)}
     lines = [f"{view} = {a.name}{along}" for a, view in names.items()]
-    lines += [f"{a.name} = shift({a.array}, {a.offset})" for a in atoms if isinstance(a, Leaf) and any(a.offset)]
+    lines += [f"{a.name} = shift({a.array}, {a.offset})" for a in atoms if isinstance(a, Load) and any(a.offset)]
     for a in (a for a in atoms if isinstance(a, Inside)):
         lines.append(f"{a.name} = {'1 - ' * isinstance(a, Outside)}shift(numpy.ones_like({site}[:1, :1]), {a.offset})")
     lines += [f"{symbol.name} = {printed(e.xreplace(names))}" for symbol, e in s.lets]

@@ -22,7 +22,7 @@ from metrigen.ir.nodes import (
     ChannelSum,
     Inside,
     Kind,
-    Leaf,
+    Load,
     Map,
     Outer,
     Outside,
@@ -34,7 +34,7 @@ from metrigen.ir.nodes import (
 )
 from metrigen.ir.statement import DATA, Statement, defines, reads, roles_of
 
-u, ahead, here = Leaf("u", (0,)), Leaf("u", (1,)), Inside((1,))
+u, ahead, here = Load("u", (0,)), Load("u", (1,)), Inside((1,))
 c, d, value = sp.symbols("c d value", real=True)
 NOTHING = Program("r", (Array("z", Kind.SITE),), (), ("z",))
 R = Equation("r", 1, NOTHING, NOTHING, NOTHING, NOTHING, False)
@@ -51,7 +51,7 @@ EXAMPLES: tuple[tuple[Statement, tuple[str, ...], dict[str, Kind]], ...] = (
     (Accumulate("a", Kind.SCALAR, ("c", "d")), ("c", "d"), {"a": Kind.SCALAR}),
     (Cayley("a", "K", "c"), ("K", "c"), {"a": Kind.MATRIX}),
     (CayleyAdjoint("a", "b", "K", "c", "R", "d"), ("K", "R", "c", "d"), {"a": Kind.MATRIX, "b": Kind.SCALAR}),
-    (Solve("a", c * Leaf("a", (0,)) - Leaf("a", (1,)), "u", False), ("c", "u"), {"a": Kind.SITE}),
+    (Solve("a", c * Load("a", (0,)) - Load("a", (1,)), "u", False), ("c", "u"), {"a": Kind.SITE}),
     (EdgeMap("a", Along.DIFFERENCE, "u"), ("u",), {"a": Kind.EDGE}),
     (EdgeMap("a", Along.SHARE, "u"), ("u",), {"a": Kind.SITE}),
     (Units("K", 4, ((value, sp.Integer(0)),), (("a", value * u),), (("s", (value * u,)),)), ("K", "u"),
@@ -90,23 +90,23 @@ def test_values_of_its_own_keep_their_symbols() -> None:
     own = sp.Symbol("a", real=True)
     before = Map(stores=(("a", own), ("b", 2 * own)), lets=((own, u),))
     assert before.renamed({"a": "n", "u": "v"}) == Map(
-        stores=(("n", own), ("b", 2 * own)), lets=((own, Leaf("v", (0,))),)
+        stores=(("n", own), ("b", 2 * own)), lets=((own, Load("v", (0,))),)
     )
     assert before.reads == ("u",)
 
 
 def test_signs_and_offsets_survive_a_new_name() -> None:
     positive = sp.Symbol("c", real=True, positive=True)
-    after = Map(stores=(("a", positive * Leaf("u", (1,), True)),)).renamed({"c": "k", "u": "v"})
+    after = Map(stores=(("a", positive * Load("u", (1,), True)),)).renamed({"c": "k", "u": "v"})
     assert {s.name: s.is_positive for s in after.expressions[0].free_symbols} == {"k": True, "v__p1": True}
 
 
-def test_equal_leaves_are_one_object() -> None:
-    leaf, inside = Leaf("u", (1, 0)), Inside((0, -1))
-    assert leaf is Leaf("u", (1, 0), positive=False) is pickle.loads(pickle.dumps(leaf))
+def test_equal_loads_are_one_object() -> None:
+    load, inside = Load("u", (1, 0)), Inside((0, -1))
+    assert load is Load("u", (1, 0), positive=False) is pickle.loads(pickle.dumps(load))
     assert inside is Inside((0, -1)) is pickle.loads(pickle.dumps(inside))
     assert (
-        len({leaf, Leaf("u", (1, 0), positive=True), Leaf("u", (0, 0)), Leaf("u", (0,)), inside, Outside((0, -1))}) == 6
+        len({load, Load("u", (1, 0), positive=True), Load("u", (0, 0)), Load("u", (0,)), inside, Outside((0, -1))}) == 6
     )
 
 
@@ -120,8 +120,8 @@ def test_expressions_come_in_the_order_of_their_use() -> None:
 
 def test_whole_arrays_are_read_under_other_names() -> None:
     new = {"u": "v", "a": "n", "c": "k"}
-    solve = Solve("a", c * Leaf("a", (0,)), "u", False)
-    assert solve.with_reads(lambda n: new.get(n, n)) == Solve("a", c * Leaf("a", (0,)), "v", False)
+    solve = Solve("a", c * Load("a", (0,)), "u", False)
+    assert solve.with_reads(lambda n: new.get(n, n)) == Solve("a", c * Load("a", (0,)), "v", False)
     assert ChannelMatmul("a", "K", "u").with_reads(lambda n: new.get(n, n)) == ChannelMatmul("a", "K", "v")
 
 
@@ -147,5 +147,5 @@ def test_what_one_more_statement_takes() -> None:
     made = Scaled("a", (("c", d * u),), Kind.EDGE)
     assert (made.reads, made.defines) == (("c", "d", "u"), (("a", Kind.EDGE),))
     assert made.renamed(NAMES) == Scaled(
-        "a_new", (("c_new", sp.Symbol("d_new", real=True) * Leaf("u_new", (0,))),), Kind.EDGE
+        "a_new", (("c_new", sp.Symbol("d_new", real=True) * Load("u_new", (0,))),), Kind.EDGE
     )

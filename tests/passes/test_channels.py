@@ -10,11 +10,11 @@ import torch
 
 from metrigen import RK4, Field, Lattice, Param, System, energy_density, mix
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Array, ChannelMatmul, ChannelSum, Kind, Leaf, Map, Program
+from metrigen.ir.nodes import Array, ChannelMatmul, ChannelSum, Kind, Load, Map, Program
 from metrigen.passes.channels import merge_channel_maps
 from tests.lattice.emitted import layer_class, package
 
-LEAF = {name: Leaf(name, ()) for name in ("u", "k", "x", "y", "z")}
+LEAF = {name: Load(name, ()) for name in ("u", "k", "x", "y", "z")}
 VALUES = {
     "u": np.arange(6.0).reshape(1, 2, 3) ** 2, "A": np.array([[0.0, 1.0], [-1.0, 0.0]]),
     "M": np.array([[1.0, 2.0], [3.0, 5.0]]),

@@ -6,11 +6,11 @@ import numpy as np
 import sympy as sp
 
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Array, ChannelSum, Kind, Leaf, Map, Program, Statement
+from metrigen.ir.nodes import Array, ChannelSum, Kind, Load, Map, Program, Statement
 from metrigen.passes.partition import FusionGroup, Partition, partition
 from metrigen.passes.share import share_functions
 
-u, h, s, v, w = (Leaf(name, ()) for name in "uhsvw")
+u, h, s, v, w = (Load(name, ()) for name in "uhsvw")
 INPUTS = (Array("u", Kind.SITE),)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sympy as sp
 
-from metrigen.ir.nodes import Accumulate, Array, ChannelMatmul, Kind, Leaf, Map, Program
+from metrigen.ir.nodes import Accumulate, Array, ChannelMatmul, Kind, Load, Map, Program
 from metrigen.passes.partition import FusionGroup, Partition, partition
 from metrigen.passes.sink import sink_sums
 
 HERE, NEXT = (0,), (1,)
-u, v, w = (Leaf(name, HERE) for name in "uvw")
+u, v, w = (Load(name, HERE) for name in "uvw")
 
 
 def terms(parts: Partition) -> dict[str, sp.Expr]:
@@ -39,8 +39,8 @@ def test_a_sum_goes_to_a_sweep_that_reads_the_same() -> None:
         Map(lets=((value, u**2),), stores=(("v", value),),
             sums=(("s", Kind.CHANNEL, u * value), ("r", Kind.CHANNEL, w * value))),
         ChannelMatmul("mixed", "K", "v"),
-        Map(stores=(("x", Leaf("mixed", HERE)),), sums=(("q", Kind.CHANNEL, Leaf("mixed", HERE) * w * v),)),
-        Map(stores=(("end", Leaf("v", NEXT) + u + Leaf("x", NEXT)),)),
+        Map(stores=(("x", Load("mixed", HERE)),), sums=(("q", Kind.CHANNEL, Load("mixed", HERE) * w * v),)),
+        Map(stores=(("end", Load("v", NEXT) + u + Load("x", NEXT)),)),
         Accumulate("a__bar", Kind.CHANNEL, ("s",)),
         Accumulate("b__bar", Kind.CHANNEL, ("r", "q")),
     )  # fmt: skip
@@ -62,7 +62,7 @@ def test_what_cannot_leave_stays() -> None:
     before = parts_of(
         Map(stores=(("v", u),), sums=(("s", Kind.CHANNEL, u * w),)),
         ChannelMatmul("mixed", "K", "v"),
-        Map(stores=(("end", Leaf("mixed", HERE)),)),
+        Map(stores=(("end", Load("mixed", HERE)),)),
         Accumulate("a__bar", Kind.CHANNEL, ("s",)),
         Accumulate("b__bar", Kind.CHANNEL, ()),
     )
@@ -74,7 +74,7 @@ def test_a_statement_of_nothing_but_sums_goes_away() -> None:
         Map(stores=(("v", u),)),
         ChannelMatmul("mixed", "K", "v"),
         Map(sums=(("s", Kind.CHANNEL, u * w),)),
-        Map(stores=(("end", Leaf("v", NEXT) * u * w),)),
+        Map(stores=(("end", Load("v", NEXT) * u * w),)),
         Accumulate("a__bar", Kind.CHANNEL, ("s",)),
         Accumulate("b__bar", Kind.CHANNEL, ()),
     )

@@ -15,7 +15,7 @@ from metrigen.backends.cpu.dialect import CPP
 from metrigen.backends.cpu.printer import Function
 from metrigen.backends.graph_partition import AtNodes, GraphFusion, GraphPartition
 from metrigen.ir.edges import Along, EdgeMap
-from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Kind, Leaf, Map, Outer, ParameterExpression, Program
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Kind, Load, Map, Outer, ParameterExpression, Program
 
 SIZES = {Kind.SCALAR: "1", Kind.CHANNEL: "G", Kind.MATRIX: "G * G"}
 
@@ -221,7 +221,7 @@ class _FusionPrinter:
         swap: dict[sp.Basic, sp.Basic] = {a: _like(a, f"{a.name}__l") for a, _ in s.lets}
         for a in {a for e in s.expressions for a in e.free_symbols} - set(swap):
             kind = self.kinds.get(a.name)
-            if isinstance(a, Leaf):
+            if isinstance(a, Load):
                 swap[a] = _like(a, f"{a.array}{suffix}{index}")
             elif kind in (Kind.CHANNEL, Kind.SCALAR):
                 swap[a] = _like(a, f"{a.name}__c{'[c]' * (kind is Kind.CHANNEL)}")

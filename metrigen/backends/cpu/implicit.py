@@ -12,7 +12,7 @@ from dataclasses import replace
 from metrigen.backends.cpu.group import Group, Points, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program, Statement
+from metrigen.ir.nodes import Accumulate, Array, Kind, Load, Map, Program, Statement
 from metrigen.ir.queries import equations_in
 from metrigen.layers.docs import field_docs
 from metrigen.passes.points import jacobian
@@ -90,7 +90,7 @@ def _step(body: Program) -> Program:
         name: expr.array
         for s in body.body if isinstance(s, Map)
         for name, expr in s.stores
-        if isinstance(expr, Leaf) and expr.array in solutions and not any(expr.offset)
+        if isinstance(expr, Load) and expr.array in solutions and not any(expr.offset)
     }  # fmt: skip
     outputs = [same.get(name, name) for name in body.outputs]
     return replace(body, name="step", outputs=tuple(dict.fromkeys((*outputs, *solutions))))

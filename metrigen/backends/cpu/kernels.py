@@ -19,7 +19,7 @@ from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady, S
 from metrigen.emit.render import render
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
 from metrigen.ir.modes import Walls
-from metrigen.ir.nodes import Array, ChannelMatmul, ChannelSum, Inside, Kind, Leaf, Map, Program, Statement, Units
+from metrigen.ir.nodes import Array, ChannelMatmul, ChannelSum, Inside, Kind, Load, Map, Program, Statement, Units
 from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.pipeline import AT_A_POINT, apply
 from metrigen.passes.vary import bar
@@ -164,7 +164,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered, done: Done) -> CpuKern
         return None
     programs, minimum = _all_programs(lowered), isinstance(evolution, NonlinearSteady)
     atoms = [a for p in programs for s in p.body if isinstance(s, Map) for e in s.expressions
-             for a in e.atoms(Leaf, Inside)]  # fmt: skip
+             for a in e.atoms(Load, Inside)]  # fmt: skip
     rank = len(lowered.dynamics.origin)
     return CpuKernels(
         groups=(

@@ -24,7 +24,7 @@ from metrigen.ir.nodes import (
     ChannelSum,
     Inside,
     Kind,
-    Leaf,
+    Load,
     Map,
     Offset,
     Outer,
@@ -302,9 +302,9 @@ class _FusionPrinter:
         lines: list[str] = []
         own = {symbol for symbol, _ in statement.lets}
         for a in atoms:
-            if isinstance(a, Leaf) and a.array in inside and not any(a.offset):
+            if isinstance(a, Load) and a.array in inside and not any(a.offset):
                 swap[a] = sp.Symbol(f"{a.array}__at[c]" if coupled else a.array, real=True)
-            elif isinstance(a, Leaf):
+            elif isinstance(a, Load):
                 lines.append(f"const V {a.name} = {self._load(a.array, plane, _steps(a.offset))};")
             elif isinstance(a, Inside):
                 lines.append(f"const V {a.name} = {_indicator(a)};")
@@ -326,10 +326,10 @@ class _FusionPrinter:
     def _units(self, statement: Units, inside: set[str]) -> list[str]:
         """Sums over the units of a network at one vector of sites of channel c."""
 
-        def load(leaf: Leaf) -> str:
-            return f"{leaf.array}__at[c]" if leaf.array in inside else self._load(leaf.array, _OF_CHANNEL)
+        def value(load: Load) -> str:
+            return f"{load.array}__at[c]" if load.array in inside else self._load(load.array, _OF_CHANNEL)
 
-        lines = unit_lines(statement, load, self.target)
+        lines = unit_lines(statement, value, self.target)
         for n, _ in statement.stores:
             lines.append(f"{n}__at[c] = {n};")
             lines += [self._store(n, _OF_CHANNEL, n)] if n in self.fusion.kept else []

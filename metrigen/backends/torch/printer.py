@@ -19,7 +19,7 @@ from metrigen.ir.nodes import (
     ChannelSum,
     Inside,
     Kind,
-    Leaf,
+    Load,
     Map,
     Outer,
     Outside,
@@ -118,11 +118,11 @@ class _Writer:
 
     def _map(self, statement: Map) -> None:
         atoms = {atom for e in statement.expressions for atom in e.free_symbols}
-        for atom in sorted((a for a in atoms if isinstance(a, (Leaf, Inside))), key=lambda a: a.name):
+        for atom in sorted((a for a in atoms if isinstance(a, (Load, Inside))), key=lambda a: a.name):
             if atom.name in self.read or not any(atom.offset):
                 continue
             self.read.add(atom.name)
-            if isinstance(atom, Leaf):
+            if isinstance(atom, Load):
                 self.lines.append(f"{atom.name} = shift({atom.array}, {atom.offset})")
             else:
                 complement = "1.0 - " if isinstance(atom, Outside) else ""
@@ -130,7 +130,7 @@ class _Writer:
         views = {
             a: sp.Symbol(f"{a.name}__c", real=True)
             for a in sorted(atoms, key=lambda a: a.name)
-            if self.rank and self.kinds.get(a.name) is Kind.CHANNEL and not isinstance(a, Leaf)
+            if self.rank and self.kinds.get(a.name) is Kind.CHANNEL and not isinstance(a, Load)
         }
         for a, view in views.items():
             if view.name not in self.read:
@@ -156,7 +156,7 @@ def store_lines(statement: Map, views: Mapping[sp.Symbol, sp.Symbol], like: str)
         if expr.is_Symbol and expr.name == name:
             continue
         text = TORCH.print(expr.xreplace(views))
-        whole = expr.has(Leaf) or bool(own & expr.free_symbols)
+        whole = expr.has(Load) or bool(own & expr.free_symbols)
         lines.append(f"{name} = {text}" if whole else f"{name} = torch.zeros_like({like}) + {text}")
     return lines
 

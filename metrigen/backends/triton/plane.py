@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from metrigen.backends.triton.dialect import TRITON
-from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program
+from metrigen.ir.nodes import Inside, Kind, Load, Map, Offset, Outside, Program
 from metrigen.ir.queries import maps_in
 
 Offsets = tuple[Offset, ...]
@@ -167,8 +167,8 @@ class PlaneFunction:
 def reads_of(statement: Map) -> dict[str, Offsets]:
     """Site array -> the offsets other than the site itself at which a ``Map`` reads it, in order."""
     found: dict[str, set[Offset]] = {}
-    for leaf in (a for e in statement.expressions for a in e.free_symbols if isinstance(a, Leaf)):
-        found.setdefault(leaf.array, set()).update({leaf.offset} if any(leaf.offset) else ())
+    for load in (a for e in statement.expressions for a in e.free_symbols if isinstance(a, Load)):
+        found.setdefault(load.array, set()).update({load.offset} if any(load.offset) else ())
     return {array: tuple(sorted(offsets)) for array, offsets in sorted(found.items())}
 
 
@@ -204,9 +204,9 @@ def plane_function(statement: Map, name: str, kinds: Mapping[str, Kind], neighbo
     statement = inlined(statement)
     atoms = sorted({a for e in statement.expressions for a in e.free_symbols}, key=lambda a: a.name)
     own = {symbol for symbol, _ in statement.lets}
-    plain = [a for a in atoms if not isinstance(a, (Leaf, Inside)) and a not in own]
+    plain = [a for a in atoms if not isinstance(a, (Load, Inside)) and a not in own]
     reads = reads_of(statement)
-    tiles = {a for a in atoms if isinstance(a, (Leaf, Inside))}
+    tiles = {a for a in atoms if isinstance(a, (Load, Inside))}
     lines: list[str] = []
     nears: list[str] = []
     for array, offsets in reads.items():
@@ -214,7 +214,7 @@ def plane_function(statement: Map, name: str, kinds: Mapping[str, Kind], neighbo
             continue
         index = neighbours.name(offsets)
         nears += [index] if index not in nears else []
-        got = [Leaf(array, o).name for o in offsets] + ["_"] * (width(offsets) - len(offsets))
+        got = [Load(array, o).name for o in offsets] + ["_"] * (width(offsets) - len(offsets))
         lines.append(f"{', '.join(got)} = _read{width(offsets)}({array}, {index}, TILE__)")
     for symbol, expr in statement.lets:
         tiles |= {symbol} if expr.free_symbols & tiles else set()
