@@ -121,7 +121,7 @@ def scan_of(derivation: Derivation) -> Scan:
     rotation, turned = rotation_of(cell)
     step, entries = _step(cell, found, turned), _entries(cell, found)
     readout = _readout(cell, derivation)
-    energy = _program("energy", cell, {"energy__density": _quadratic(cell)}, cell.state)
+    energy = _program("energy", {"energy__density": _quadratic(cell)}, cell.state)
     read = {name for p in (step, readout, energy) for s in p.body for name in s.reads}
     coefficients = tuple(n for n in (*(a.name for a in cell.params), *prologue.outputs) if n in read)
     rotations = rotation.outputs
@@ -214,7 +214,7 @@ def _rates(cell: Cell) -> Program:
     away = [Load(u, ()) - f for u, f in zip(names, cell.fixed, strict=True)]
     values = {f"{u}__rate": sp.Add(*(e * x for e, x in zip(row, away, strict=True)))
               for u, row in zip(names, cell.A, strict=True)}  # fmt: skip
-    program = _program("rates", cell, values, (*cell.state, *cell.tokens))
+    program = _program("rates", values, (*cell.state, *cell.tokens))
     return apply(TOKEN, _with_coefficients(program, tuple(a.name for a in cell.params), ()))
 
 
@@ -257,10 +257,10 @@ def _readout(cell: Cell, derivation: Derivation) -> Program:
             a = sp.sqrt(values["T00"] + AMPLITUDE_FLOOR)
             values = {"a": a} | {f"{name}_a": e / a for name, e in values.items() if name != "T00"}
     earlier = tuple(Array(before(u), Kind.SITE) for u in names)
-    return _program("readout", cell, {f"{name}__density": e for name, e in values.items()}, (*earlier, *cell.state))
+    return _program("readout", {f"{name}__density": e for name, e in values.items()}, (*earlier, *cell.state))
 
 
-def _program(name: str, cell: Cell, values: dict[str, sp.Expr], inputs: tuple[Array, ...]) -> Program:
+def _program(name: str, values: dict[str, sp.Expr], inputs: tuple[Array, ...]) -> Program:
     return Program(name, inputs, tuple(Map(stores=((n, e),)) for n, e in values.items()), tuple(values))
 
 

@@ -111,7 +111,7 @@ def _analysed(operator: sp.Expr, periodic: bool) -> Modes | str:
         images = tuple(w for w in (Walls.MIRROR, Walls.ZERO) if _continues(terms, inner, w, rank))
     if not images:
         return "is at the walls not what mirror images of the lattice would make it"
-    return Modes(images[0], _symbol(inner, rank), rank)
+    return Modes(images[0], _symbol(inner), rank)
 
 
 _Term = tuple[sp.Expr, sp.Expr, Offset, tuple[Offset, ...]]  # number, parameters, offset read, sites that have to be
@@ -186,7 +186,7 @@ def _image(offset: int, before: int, behind: int, walls: Walls) -> tuple[int, in
     return ((at if at <= sites else 2 * (sites + 1) - at) - 1 - before if sign else 0), sign
 
 
-def _symbol(row: Row, rank: int) -> sp.Expr:
+def _symbol(row: Row) -> sp.Expr:
     """sum_o a_o cos(theta.o) by cos(n theta) = T_n(1 - 2 s), sin(n theta) = p U_(n-1)(1 - 2 s)."""
     total = sp.S.Zero
     for (parameters, offset), number in row.items():

@@ -207,12 +207,12 @@ class _FusionPrinter:
         lines += [f"    {n}__e = broadcast({CPP.print(named(e))});" for n, e in s.stores]
         if s in self.fusion.owned:
             kept = [f"add({n}__w + at.place(place, c), {n}__e);" for n, _ in s.stores if n in self.bars]
-            kept += [f"{self._sum(n, kind, 'along')} += broadcast({CPP.print(named(e))});"
+            kept += [f"{self._sum(n, 'along')} += broadcast({CPP.print(named(e))});"
                      for n, kind, e in s.sums if n in self.target]  # fmt: skip
             lines += [f"    if (HEAD) {line}" for line in kept]
         return [*lines, "}"]
 
-    def _sum(self, term: str, kind: Kind, name: str) -> str:
+    def _sum(self, term: str, name: str) -> str:
         place, own = self.target[term]
         return f"{place}__{name}[{'c' if own is Kind.CHANNEL else '0'}]"
 
@@ -247,7 +247,7 @@ class _FusionPrinter:
         lines.append("for (long c = 0; c < G; ++c) {")
         lines += [f"    const auto {a.name}__l = {CPP.print(named(e))};" for a, e in s.lets]
         lines += [f"    {n}__n[c] = broadcast({CPP.print(named(e))});" for n, e in s.stores]
-        lines += [f"    {self._sum(n, kind, 'sum')} += broadcast({CPP.print(named(e))});"
+        lines += [f"    {self._sum(n, 'sum')} += broadcast({CPP.print(named(e))});"
                   for n, kind, e in s.sums if n in self.target]  # fmt: skip
         return [*lines, "}"]
 
