@@ -29,7 +29,7 @@ from metrigen import (
 )
 from metrigen.discretise.lattice_laws import _symmetry, lattice_laws
 from metrigen.discretise.lattice_positivity import lattice_positivity
-from metrigen.discretise.lattice_probe import Stencil, slopes
+from metrigen.discretise.lattice_probe import Stencil, gradient_of
 from metrigen.discretise.lattice_volume import lattice_volume
 from metrigen.discretise.sequence_laws import sequence_laws
 from metrigen.integrators.scan import scan_of
@@ -215,7 +215,7 @@ def the_gradient_of_the_stencil_is_that_of_the_sum() -> None:
     bumped[0][0, 0, 3] += step
     bumped[1][0, 0, 3] -= step
     numeric = (total(bumped[0]) - total(bumped[1])) / (2 * step)
-    assert float(slopes(stencil.energy, state)["u"][0, 0, 3]) == pytest.approx(numeric, rel=1e-5)
+    assert float(gradient_of(stencil.energy, state)["u"][0, 0, 3]) == pytest.approx(numeric, rel=1e-5)
 
 
 def friction_has_its_full_strength() -> None:

@@ -198,32 +198,32 @@ def after(name: str) -> str:
 class RightHandSide:
     """z_t = J dH - M dH, or J dH + M dS: the programs of its parts, made once for all stages of a step.
 
-    slopes   name of a generator (H or S) -> program of its functional derivatives
-    parts    (program of a bracket, the generator it acts on, sign)
+    gradients  name of a generator (H or S) -> program of its functional derivatives
+    parts      (program of a bracket, the generator it acts on, sign)
     """
 
     dynamics: Dynamics
-    slopes: Mapping[str, Program]
+    gradients: Mapping[str, Program]
     parts: tuple[tuple[Program, str, int], ...]
 
     @classmethod
     def of(cls, dynamics: Dynamics) -> RightHandSide:
         derivation, entropy = dynamics.derivation, dynamics.derivation.system.entropy
-        slopes = {"H": dynamics.gradient(derivation.structure.hamiltonian)}
+        gradients = {"H": dynamics.gradient(derivation.structure.hamiltonian)}
         moved = {"bracket": ("H", 1), "metric": ("H", -1) if entropy is None else ("S", 1)}
         forms = derivation.structure.forms.items()
         parts = [(dynamics.operator(form, part), *moved[part]) for part, form in forms]
         if entropy is not None:
-            slopes["S"] = dynamics.gradient(entropy, "S", "entropy")
-        return cls(dynamics, slopes, tuple(parts))
+            gradients["S"] = dynamics.gradient(entropy, "S", "entropy")
+        return cls(dynamics, gradients, tuple(parts))
 
     def at(self, builder: Builder, state: Mapping[str, Load], time: sp.Expr | None = None) -> dict[str, sp.Expr]:
         """The rate of every field at the given state and time, which a system without t does not need."""
         names = [a.name for a in self.dynamics.state]
-        slopes = {generator: builder.call(program, state, time) for generator, program in self.slopes.items()}
+        gradients = {generator: builder.call(program, state, time) for generator, program in self.gradients.items()}
         rates: dict[str, sp.Expr] = dict.fromkeys(names, sp.S.Zero)
         for program, generator, sign in self.parts:
-            covector = {name: slopes[generator][bar(name)] for name in names}
+            covector = {name: gradients[generator][bar(name)] for name in names}
             rows = self.image(builder, program, state, covector, time)
             for name in names:
                 rates[name] += sign * rows[name]

@@ -186,8 +186,8 @@ def _energy(dynamics: Dynamics, of: Mapping[str, Law]) -> list[Law]:
 def _degenerate(dynamics: Dynamics, name: str, what: str, bilinear: Bilinear, part: str, density: sp.Expr) -> Law:
     """Does the operator annihilate the gradient of a functional?"""
     with limited(LAW):
-        slopes = Written.of(dynamics).out(apply(BUILT, dynamics.gradient(density)))
-        given = {f"{a.name}__right": slopes[bar(a.name)] for a in dynamics.state}
+        gradient = Written.of(dynamics).out(apply(BUILT, dynamics.gradient(density)))
+        given = {f"{a.name}__right": gradient[bar(a.name)] for a in dynamics.state}
         image = Written.of(dynamics).out(apply(BUILT, dynamics.operator(bilinear, part)), given)
         test = _vanish(list(image.values()))
     if not test:

@@ -1,7 +1,7 @@
 """What of a coefficient has a harmonic mean on an edge: that which is known not to change its sign.
 
 2ab/(a + b) of two neighbours has a pole where a = -b, so a coefficient of unknown sign has none. It is refused where a
-functional is made of it, whose slopes would have that pole. A bracket and a readout hold coefficients that are no
+functional is made of it, whose derivatives would have that pole. A bracket and a readout hold coefficients that are no
 conductivities, u of u_t = u u_x or the momentum pi of T01 = -pi u_x: factors of either sign take the arithmetic mean.
 """
 

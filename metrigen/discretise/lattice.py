@@ -1,6 +1,6 @@
 """Densities on a regular lattice with cell-centred sites.
 
-A density is a sum of coefficients times functions of derivatives, c(z) f(D z) (``slopes``), and each term lives where
+A density is a sum of coefficients times functions of derivatives, c(z) f(D z) (``terms``), and each term lives where
 its derivatives do:
 
     no derivative, and what is left of f where all derivatives vanish    at the site n
@@ -23,7 +23,7 @@ import sympy as sp
 
 from metrigen.discretise.harmonic import split
 from metrigen.discretise.jets import Jet
-from metrigen.discretise.slopes import Term, slopes, terms
+from metrigen.discretise.terms import Term, derivatives, terms
 from metrigen.ir.nodes import Inside, Load, Offset, Outside, at_site, negate, shift
 from metrigen.spec.domain import Lattice
 from metrigen.spec.means import harmonicmean
@@ -137,14 +137,14 @@ def edge_terms(expr: sp.Expr, stencils: Stencils) -> tuple[sp.Expr, tuple[Term, 
     edges: dict[int, list[sp.Expr]] = {}
     apart = stencils.covectors if stencils.domain.average == "harmonic" else frozenset()
     for term in terms(expr, apart):
-        if not term.slopes:
+        if not term.derivatives:
             plain.append(term.whole)
             continue
         if term.at_rest is not None:
             # What is left without derivatives counts once a site, however many edges a wall leaves to it.
             plain.append(term.coefficient * term.at_rest)
-        axes = frozenset().union(*(j.axes() for j in term.slopes))
-        if len(axes) == 1 and all(j.order == 1 for j in term.slopes):
+        axes = frozenset().union(*(j.axes() for j in term.derivatives))
+        if len(axes) == 1 and all(j.order == 1 for j in term.derivatives):
             (axis,) = axes
             edges.setdefault(axis, []).append(_edge(term, axis, stencils))
         else:
@@ -191,38 +191,38 @@ def _edge(term: Term, axis: int, stencils: Stencils) -> sp.Expr:
         value = coefficient * _above_rest(term.factor if simple else _means(term.factor, axis, stencils), term)
     else:
         value = _above_rest(stencils.edge_average(_at_site(term.whole, stencils), axis), term)
-    return value.xreplace({j: stencils.forward(_load(j, stencils), axis) for j in term.slopes})
+    return value.xreplace({j: stencils.forward(_load(j, stencils), axis) for j in term.derivatives})
 
 
 def _means(factor: sp.Expr, axis: int, stencils: Stencils) -> sp.Expr:
     """A factor with coefficients inside it as harmonic means, what adds to them and covectors as arithmetic ones."""
     if all(j.order for j in factor.atoms(Jet)):
         return factor
-    if factor.is_Symbol or not slopes(factor):
+    if factor.is_Symbol or not derivatives(factor):
         return stencils.edge_average(_at_site(factor, stencils), axis)
     if not factor.is_Add:
         return factor.func(*(_means(a, axis, stencils) for a in factor.args))
     parts = []
     for term in terms(factor, stencils.covectors):
-        mean = stencils.edge_mean if term.slopes else stencils.edge_average
+        mean = stencils.edge_mean if term.derivatives else stencils.edge_average
         parts.append(mean(_at_site(term.coefficient, stencils), axis) * _means(term.factor, axis, stencils))
     return sp.Add(*parts)
 
 
 def _above_rest(value: sp.Expr, term: Term) -> sp.Expr:
     """The value less what it is without derivatives, which is counted at the sites."""
-    return value - value.xreplace(dict.fromkeys(term.slopes, sp.S.Zero)) if term.at_rest else value
+    return value - value.xreplace(dict.fromkeys(term.derivatives, sp.S.Zero)) if term.at_rest else value
 
 
 def _reach(term: Term, stencils: Stencils) -> Offset:
     """How far along each axis a site outside may lie whose term reads a site inside."""
-    return tuple(max((j.orders[i] + 1) // 2 for j in term.slopes) for i in range(stencils.rank))
+    return tuple(max((j.orders[i] + 1) // 2 for j in term.derivatives) for i in range(stencils.rank))
 
 
 def _site(term: Term, stencils: Stencils, at: Offset, reach: Offset | None = None) -> sp.Expr:
     """c(z) f(D z) at n + ``at``, averaged over the sides of one-sided differences; with what is given at n, or with
     ``reach``, at the site nearest to n inside."""
-    first = sorted(frozenset().union(*(j.axes() for j in term.slopes if j.order == 1)))
+    first = sorted(frozenset().union(*(j.axes() for j in term.derivatives if j.order == 1)))
     local = _above_rest(_at_site(term.whole, stencils), term)
     if reach is not None:
         local = stencils.nearest(local, reach)
@@ -232,7 +232,7 @@ def _site(term: Term, stencils: Stencils, at: Offset, reach: Offset | None = Non
     total = []
     for sides in product((stencils.forward, stencils.backward), repeat=len(first)):
         swap = {}
-        for j in term.slopes:
+        for j in term.derivatives:
             if j.order == 1:
                 (axis,) = j.axes()
                 difference = sides[first.index(axis)](_load(j, stencils), axis)

@@ -110,7 +110,7 @@ class Stencil:
         logarithm has no value otherwise."""
         for trial in range(TRIALS):
             drawn = self._draw(trial)
-            gradient = slopes(self.energy, drawn)
+            gradient = gradient_of(self.energy, drawn)
             if not all(np.isfinite(x).all() for x in gradient.values()):
                 drawn = {name: np.abs(x) + 0.1 for name, x in drawn.items()}
             yield drawn
@@ -206,7 +206,7 @@ def operator_of(dynamics: Dynamics, bilinear: Bilinear, part: str) -> Program:
     return replace(program, inputs=tuple(a for a in program.inputs if not a.name.endswith("__left")))
 
 
-def slopes(program: Program, values: Numbers) -> Numbers:
+def gradient_of(program: Program, values: Numbers) -> Numbers:
     """The numbers of a gradient program, by field."""
     with np.errstate(all="ignore"):
         return {name.removesuffix(bar("")): x for name, x in run(program, values).items()}

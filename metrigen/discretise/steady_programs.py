@@ -185,10 +185,10 @@ def _stencil(operator: Program, unknown: str) -> Stencil | None:
         return None
     ((_, image),) = operator.body[0].stores
     reads = [load for load in loads(image) if load.array == unknown]
-    slopes = {load.offset: sp.diff(image, load) for load in reads}
+    entries = {load.offset: sp.diff(image, load) for load in reads}
     origin = (0,) * len(reads[0].offset)
-    weights: dict[Offset, sp.Expr] = {s: tidy(-c) for s, c in slopes.items() if any(s)}
-    screening = tidy(sp.expand(sp.Add(*slopes.values())))
+    weights: dict[Offset, sp.Expr] = {s: tidy(-c) for s, c in entries.items() if any(s)}
+    screening = tidy(sp.expand(sp.Add(*entries.values())))
     if any(load.array == unknown for e in (*weights.values(), screening) for load in loads(e)):
         return None
     names = {s: f"weight__to_{offset_text(s)}" for s in weights}

@@ -68,7 +68,7 @@ class DiscreteGradient(TimeStepper):
     def step(self, dynamics: Dynamics) -> Program:
         inside, equations = Builder(dynamics), RightHandSide.of(dynamics)
         segment = _Segment.of(inside, equations, dynamics.time + self.dt / 2)
-        gradients = {generator: segment.gradient(generator) for generator in equations.slopes}
+        gradients = {generator: segment.gradient(generator) for generator in equations.gradients}
         defects = {name: segment.end[name] - segment.begin[name] for name in segment.begin}
         for operator, generator, sign in equations.parts:
             covector, other = gradients[generator], gradients.get({"H": "S", "S": "H"}[generator])
@@ -100,7 +100,7 @@ class _Segment:
         dynamics = equations.dynamics
         begin, end = starts(dynamics), dynamics.values
         middle = {name: builder.map(f"{name}__middle", (begin[name] + end[name]) / 2) for name in begin}
-        programs = [*equations.slopes.values(), *(operator for operator, _, _ in equations.parts)]
+        programs = [*equations.gradients.values(), *(operator for operator, _, _ in equations.parts)]
         coupled = couples_channels(*programs)
         return cls(builder, equations, begin, end, middle, time, coupled)
 

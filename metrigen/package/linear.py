@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 
 from metrigen.ir.evaluate import FUNCTIONS, evaluate
-from metrigen.ir.functions.slopes import Slopes
+from metrigen.ir.functions.partial_derivatives import PartialDerivatives
 from metrigen.ir.implicit import Root
 from metrigen.ir.nodes import (
     Cayley,
@@ -116,13 +116,13 @@ def _map(statement: Map, values: dict[str, Any], responses: dict[str, Response],
 
 def _response(expr: sp.Expr, table: Mapping[sp.Basic, Any], moved: Mapping[sp.Basic, Response], value: Any) -> Response:
     out: Response = {}
-    slopes, jumps = Slopes(expr), expr.has(sp.sign, sp.Heaviside)
+    partials, jumps = PartialDerivatives(expr), expr.has(sp.sign, sp.Heaviside)
     for atom in sorted((a for a in expr.free_symbols if moved.get(a)), key=lambda a: a.name):
         if jumps and sp.diff(expr, atom).has(sp.DiracDelta):
-            raise Unlinearised(KINK)  # the slope almost everywhere says nothing of a wave across the jump
-        slope = value(slopes.along(atom), table)
+            raise Unlinearised(KINK)  # the derivative almost everywhere says nothing of a wave across the jump
+        factor = value(partials.along(atom), table)
         for key, coefficient in moved[atom].items():
-            out[key] = out.get(key, 0) + slope * coefficient
+            out[key] = out.get(key, 0) + factor * coefficient
     return {key: c for key, c in out.items() if not (isinstance(c, sp.Basic) and c.is_number and c.is_zero)}
 
 

@@ -14,11 +14,11 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.functions.slopes import slope
+from metrigen.ir.functions.partial_derivatives import partial_derivative
 from metrigen.ir.implicit import Equation, Root
 from metrigen.ir.loads import Inside, Load, Offset, Outside, negate, shift
 from metrigen.ir.nodes import Array, Kind, Map, Program, Statement
-from metrigen.ir.unit_rules import unit_slope
+from metrigen.ir.unit_rules import unit_partial_derivative
 from metrigen.ir.units import Units, columns
 from metrigen.passes.vary import equation
 from metrigen.spec.functions import softplus
@@ -142,7 +142,7 @@ class _Writer:
         value: sp.Expr = softplus(learned(raw, *at)) + (_LEAST if head.sign == "positive" else sp.S.Zero)
         for symbol, order in zip(at, head.orders, strict=True):
             for _ in range(order):
-                value = slope(value, symbol)
+                value = partial_derivative(value, symbol)
         found = sorted(value.atoms(learned), key=sp.default_sort_key)
         return value.xreplace({f: self._at_site(f.head, arguments) for f in found})
 
@@ -158,7 +158,7 @@ class _Writer:
             e = symbols[-1] * head.network.function(inside)
             for x, order in zip(at, head.orders, strict=True):
                 for _ in range(order):
-                    e = unit_slope(e, x)
+                    e = unit_partial_derivative(e, x)
             out = self._fresh(("d" * bool(head.order)) + head.name)
             e = e.xreplace(dict(zip(at, given, strict=True)))
             self.body.append(Units(head.name, head.network.hidden, row, ((out, e),)))

@@ -20,8 +20,8 @@ import sympy as sp
 
 from metrigen.budget import spend, work
 from metrigen.ir.edges import EdgeMap
-from metrigen.ir.evaluate import slope
-from metrigen.ir.functions.slopes import Slopes
+from metrigen.ir.evaluate import partial_derivative
+from metrigen.ir.functions.partial_derivatives import PartialDerivatives
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
     Accumulate,
@@ -49,7 +49,7 @@ from metrigen.ir.nodes import (
 )
 from metrigen.ir.queries import maps_in
 from metrigen.ir.statement import unknown
-from metrigen.ir.unit_rules import unit_slope
+from metrigen.ir.unit_rules import unit_partial_derivative
 from metrigen.passes.lets import Lets, is_large, let_form
 from metrigen.passes.prune import prune, prune_lets
 from metrigen.passes.tidy import tidy
@@ -235,15 +235,15 @@ class Reversal:
 
     def _stencil(self, cotangent: sp.Expr, expr: sp.Expr, held: str = "", over: Kind = Kind.SITE) -> None:
         """The reverse of y = expr at the sites; nothing flows into the array ``held``."""
-        slopes = _Slopes(expr)
+        partials = _PartialDerivatives(expr)
         by_offset: dict[tuple[str, Offset], sp.Expr] = {}
         for load in (x for x in loads(expr) if x.array != held):
-            by_offset[load.array, load.offset] = cotangent * slopes.along(load)
+            by_offset[load.array, load.offset] = cotangent * partials.along(load)
         for (array, offset), product in by_offset.items():
             self.site.setdefault(array, []).append(shift(product, negate(offset)))
         for symbol in self._parameters(expr):
             kind, name = self.kinds[symbol.name], self._fresh(symbol.name)
-            product = cotangent * slopes.along(symbol)
+            product = cotangent * partials.along(symbol)
             self.statements.append(Map(sums=((name, kind, at_site(product, self.origin)),), over=over))
             self.param.setdefault(symbol.name, []).append(name)
 
@@ -252,7 +252,7 @@ class Reversal:
         if gathered is None:
             return
         for symbol in self._parameters(statement.expr):
-            product = sp.Symbol(gathered, real=True) * slope(statement.expr, symbol)
+            product = sp.Symbol(gathered, real=True) * partial_derivative(statement.expr, symbol)
             name = self._fresh(symbol.name)
             self.statements.append(ParameterExpression(name, statement.kind, product))
             if statement.kind is Kind.CHANNEL and self.kinds[symbol.name] is Kind.SCALAR:
@@ -295,11 +295,11 @@ class Reversal:
         for source, e in flowing:
             for load in loads(e):
                 name = self._fresh(f"d{statement.table}")
-                stores.append((name, unit_slope(e, load)))
+                stores.append((name, unit_partial_derivative(e, load)))
                 product = Load(source, self.origin) * Load(name, self.origin)
                 self.site.setdefault(load.array, []).append(product)
             for i, (symbol, _) in enumerate(statement.columns):
-                row[i] += Load(source, self.origin) * unit_slope(e, symbol)
+                row[i] += Load(source, self.origin) * unit_partial_derivative(e, symbol)
         if not flowing:
             return
         summed = self._fresh(statement.table)
@@ -369,11 +369,11 @@ class _Backwards:
         return [(s, self._named(sp.Add(*self.flowed[s]))) for s in order]
 
     def _through(self, cotangent: sp.Expr, expr: sp.Expr) -> None:
-        slopes = _Slopes(expr)
+        partials = _PartialDerivatives(expr)
         for s in sorted(expr.free_symbols, key=lambda s: (s.name, getattr(s, "offset", ()))):
             if (isinstance(s, Inside) and not isinstance(s, Load)) or s.name in self.constants:
                 continue
-            product = cotangent * slopes.along(s)
+            product = cotangent * partials.along(s)
             if product is not sp.S.Zero:
                 self.flowed.setdefault(s, []).append(product)
 
@@ -385,11 +385,11 @@ class _Backwards:
         return self.lets[-1][0]
 
 
-class _Slopes:
+class _PartialDerivatives:
     """Partial derivatives of a sum, each from the terms that hold the variable alone."""
 
     def __init__(self, expr: sp.Expr) -> None:
-        self.terms = [(Slopes(term), term.free_symbols) for term in sp.Add.make_args(expr)]
+        self.terms = [(PartialDerivatives(term), term.free_symbols) for term in sp.Add.make_args(expr)]
 
     def along(self, symbol: sp.Symbol) -> sp.Expr:
-        return sp.Add(*(slopes.along(symbol) for slopes, free in self.terms if symbol in free))
+        return sp.Add(*(partials.along(symbol) for partials, free in self.terms if symbol in free))
