@@ -1,4 +1,4 @@
-"""The discrete gradient of a functional: ``vary``, with the difference quotients of ``passes.quotients`` for derivatives.
+"""The discrete gradient of a functional: ``vary`` with the difference quotients of ``passes.quotients``.
 
     H(z1) - H(z0) = sum_n g[n] (z1[n] - z0[n])
 
