@@ -64,7 +64,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.grids: list[tuple[int, ...]] = []
-        self.fn = Recorder  # whose name is told
+        self.fn = Recorder  # whose name is logged
 
     def __getitem__(self, grid: tuple[int, ...]) -> Any:
         self.grids.append(tuple(grid))
@@ -142,7 +142,7 @@ def test_blocks_of_all_planes(rank: int, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(not triton.knobs.runtime.interpret, reason="launches in the interpreter")
-def test_first_launches_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_first_launches_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Once each, by name, for the kernels of steps and of a scan."""
     made = layer_class(package(system("strang", "periodic", 2), tmp_path, "launches_told"))(2, backend="triton")
     scanned = layer_class(package(COUPLED["each"], tmp_path, "launches_scanned"))(2, backend="triton")
