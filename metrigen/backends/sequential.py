@@ -15,7 +15,7 @@ from metrigen.ir.statement import unknown
 
 
 @dataclass(frozen=True)
-class Turned:
+class Rotated:
     """Row ``dst`` = rotation ``matrix`` (or its transpose) of row ``src``."""
 
     src: int
@@ -39,7 +39,7 @@ class SequentialScan:
 
     head: Program
     tail: Program
-    turned: tuple[Turned, ...]
+    rotated: tuple[Rotated, ...]
     products: tuple[Product, ...]
     held: tuple[str, ...]
     early: Mapping[str, int]
@@ -78,7 +78,7 @@ def sequential_scan(program: Program) -> SequentialScan:
     return SequentialScan(
         head=_part(program, "head", before, (*kept, *copies.values())),
         tail=_part(program, "tail", after, tuple(n for n in program.outputs if n in late)),
-        turned=tuple(Turned(row[s.src], row[s.out], s.matrix) for s in whole if isinstance(s, ChannelMatmul)),
+        rotated=tuple(Rotated(row[s.src], row[s.out], s.matrix) for s in whole if isinstance(s, ChannelMatmul)),
         products=tuple(Product(row[s.left], row[s.right], owner[s.out]) for s in whole if isinstance(s, Outer)),
         held=held,
         early={n: row[n] for n in program.outputs if n in kept},

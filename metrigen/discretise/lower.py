@@ -227,15 +227,15 @@ class Writer:
                 f"total_{stem(array)}__{self.name}_{len(self.body)}", array
             )
         else:
-            matrix, turned = atom.args[0], isinstance(atom.args[0], transposed)
-            symbol = matrix.args[0] if turned else matrix
-            out = f"{symbol.name}{'_t' if turned else ''}_{stem(array)}__{self.name}_{len(self.body)}"
-            statement = ChannelMatmul(out, symbol.name, array, turned)
+            matrix, flipped = atom.args[0], isinstance(atom.args[0], transposed)
+            symbol = matrix.args[0] if flipped else matrix
+            out = f"{symbol.name}{'_t' if flipped else ''}_{stem(array)}__{self.name}_{len(self.body)}"
+            statement = ChannelMatmul(out, symbol.name, array, flipped)
         for made in self.body:
             if (
                 isinstance(made, type(statement))
                 and made.reads == statement.reads
-                and _turned(made) == _turned(statement)
+                and _transposed(made) == _transposed(statement)
             ):
                 self._inherit(made.out, {array})
                 return Jet(made.out, orders)
@@ -287,7 +287,7 @@ class Writer:
         return tuple(orders)
 
 
-def _turned(statement: ChannelMatmul | ChannelSum) -> bool:
+def _transposed(statement: ChannelMatmul | ChannelSum) -> bool:
     return isinstance(statement, ChannelMatmul) and statement.transpose
 
 

@@ -1,4 +1,4 @@
-"""What DERIVATION.md and the head of a package say of a matrix memory: the form of a token, the walk, the cost."""
+"""What DERIVATION.md and the head of a package say of a matrix memory: the form of a token, the scan, the cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metrigen.package.notices import notices
 def memory_sections(package: Package) -> list[tuple[str, str]]:
     """(title, Markdown) in reading order."""
     layer = package.layer
-    return [("One token", _token(layer)), ("Walk", _walk(package)), ("Cost", memory_cost(layer) + ".")]
+    return [("One token", _token(layer)), ("Scan", _scan(package)), ("Cost", memory_cost(layer) + ".")]
 
 
 def memory_guarantees(package: Package) -> list[str]:
@@ -57,7 +57,7 @@ def _token(layer: Layer) -> str:
     )
 
 
-def _walk(package: Package) -> str:
+def _scan(package: Package) -> str:
     chunks = f"The reference sums up {CHUNK} tokens at a time by matrix products, where there are more than that."
     chunked = [chunks] if package.layer.lowered.memory.chunked else []
     missing = [f"Backend {name} {why}." for name, why in package.without.items()]

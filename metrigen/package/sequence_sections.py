@@ -16,13 +16,13 @@ def sequence_sections(package: Package) -> list[tuple[str, str]]:
     scan = package.layer.lowered.scan
     return [
         ("One token", _token(scan)),
-        ("Scan", _walk(package) if scan.rotations else _SCAN),
+        ("Scan", _scan(package) if scan.rotations else _SCAN),
         ("Readout", _readout(scan)),
         ("Cost per state element", _cost(scan)),
     ]
 
 
-def _walk(package: Package) -> str:
+def _scan(package: Package) -> str:
     missing = [f"Backend {name} {why}." for name, why in package.without.items()]
     return " ".join(filter(None, [_WALK, *missing, package.remarks]))
 

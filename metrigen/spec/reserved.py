@@ -37,11 +37,11 @@ EMITTED = frozenset(
     NOISE noise Noisy NoneType NotConverged object of_sample ON ON_REQUEST OPERATORS operators Options options
     ORDER others OWNED partial partials print products program_id property pullback range RANK rates read
     readable readout readout_channels READS reference register_parameters registered Report report reset
-    reset_parameters residual results rhs rollout rollout_readout root rtol RuntimeError SAMPLES saved self
-    sequential set shift SIGNS single sites solution solve solver Span Sparse SPEC START start STATE state
-    status STEP step step_of steps stepwise stress_energy stumpff super t0 temperature Tensor TIMED times tl
-    told_apart tolerance torch transformed triton tuple turned turned_back TypeError unread unshared use_kernels
-    ValueError varied warm_start warn_above_limit warnings within WITHOUT working ZERO zip
+    reset_parameters residual results rhs rollout rollout_readout root rotated rotated_back rtol RuntimeError
+    SAMPLES saved self sequential set shift SIGNS single sites solution solve solver Span Sparse SPEC START
+    start STATE state status STEP step step_of steps stepwise stress_energy stumpff super t0 temperature Tensor
+    TIMED times tl told_apart tolerance torch transformed triton tuple turned TypeError unread unshared
+    use_kernels ValueError varied warm_start warn_above_limit warnings within WITHOUT working ZERO zip
     """.split()
 )
 # Endings of what kernels are called and handed: ``phi_ptr``, ``step_0_kernel``.

@@ -50,10 +50,14 @@ def test_warps_are_powers_of_two(package: str, lanes: int) -> None:
 def test_warps_of_scans_are_powers_of_two(hip: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "hip", hip)
     lm = kernels_of("lm")
-    walked = [part(module(n, tmp_path), "kernels") for n in ("each", "momenta")]
+    both = [part(module(n, tmp_path), "kernels") for n in ("each", "momenta")]
     for channels in (*range(1, 70), 1000):
         like = torch.empty(2, 100, channels, device="meta")
-        options = [lm._plan(like)[-1], *(k._plan(like)[-1] for k in walked), *(k._walk_plan(like)[-1] for k in walked)]
+        options = [
+            lm._plan(like)[-1],
+            *(k._plan(like)[-1] for k in sequential),
+            *(k._sequential_plan(like)[-1] for k in walked),
+        ]
         for found in options:
             assert found["num_warps"] in (1, 2, 4, 8, 16, 32), (channels, found)
             assert found["BLOCK"] & (found["BLOCK"] - 1) == 0

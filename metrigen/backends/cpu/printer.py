@@ -355,8 +355,8 @@ class _FusionPrinter:
             lines.append(f"for (long c = 0; c < G; ++c) {source}[c] = {self._load(src, _OF_CHANNEL)};")
             inside.add(src)
         if isinstance(statement, ChannelMatmul):
-            turned = "mix_transposed" if statement.transpose else "mix"
-            lines.append(f"{turned}({statement.matrix}, {source}, {out}__at);")
+            call = "mix_transposed" if statement.transpose else "mix"
+            lines.append(f"{call}({statement.matrix}, {source}, {out}__at);")
         else:
             lines.append(f"total({source}, {out}__at);")
         if out in self.fusion.kept:

@@ -100,7 +100,7 @@ class _Writer:
             self.lines.append(f"{statement.out} = {summed}")
             return
         if isinstance(statement, ChannelMatmul) and statement.matrix in self.blocks:
-            call = "turned_back" if statement.transpose else "turned"
+            call = "rotated_back" if statement.transpose else "rotated"
             self.lines.append(f"{statement.out} = {call}({statement.matrix}, {statement.src})")
             return
         if isinstance(statement, Outer) and self.owner[statement.out] in self.blocks:
