@@ -63,9 +63,9 @@ def _scan(package: Package) -> str:
     missing = [f"Backend {name} {why}." for name, why in package.without.items()]
     return " ".join(
         [
-            "Every token is brought to S <- M S - u (w.S) + p b, o = q.S, and the state is walked along the tokens; it "
-            "depends on tokens up to its own alone. Backward, states are made again from those that were kept, and the "
-            "cotangent of the state is walked against the time.",
+            "Every token is brought to S <- M S - u (w.S) + p b, o = q.S, and the tokens are scanned one by one: a "
+            "state depends on tokens up to its own alone. Backward, states are made again from those that were saved, "
+            "and the cotangent of the state goes against the time.",
             *chunked,
             *missing,
         ]
