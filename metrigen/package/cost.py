@@ -218,7 +218,7 @@ def _product(e: sp.Expr) -> Ops:
 
 Rows = list[tuple[str, int, int]]
 _NOISE = (
-    " Noise is made step by step, of a hash for each sample, channel and step, and once more on the way back; the "
+    " Noise is made step by step, of a hash for each sample, channel and step, and once more in the adjoint; the "
     "operations are those beside it."
 )
 

@@ -28,7 +28,7 @@ def memory_cost(layer: Layer) -> str:
     names = layer.lowered.memory.coefficients
     return (
         f"a token of a head moves {len(names)} vectors ({', '.join(names)}) and what is read, each once; of the states "
-        f"one in {EVERY} is kept for the way back"
+        f"one in {EVERY} is kept for the adjoint"
     )
 
 

@@ -66,9 +66,9 @@ BUILTINS = frozenset(
 # Other class names that the module of a layer uses or defines.
 CLASSES = frozenset(
     """
-    Accuracy Any BaseLayer Bound Callable Dense FunctionType GraphOperators KEPT LatticeLayer LayerParam Mapping
-    Method NamedTuple NoCache NoCompiler Noisy NotConverged OneTensor Options OtherSettings Path Report Run Span
-    Sparse SteadyOperators StepCheck Stepping Surface Tensor Tensors Unready
+    Accuracy Any BaseLayer Bound Callable Dense FunctionType GraphOperators LatticeLayer LayerParam Mapping
+    Method NamedTuple NoCache NoCompiler Noisy NotConverged OneTensor Options OtherSettings Path Report Run SAVED
+    Span Sparse SteadyOperators StepCheck Stepping Surface Tensor Tensors Unready
     """.split()
 )
 

@@ -1,4 +1,4 @@
-"""The way back of many steps: few states in memory, the gradients of a full tape."""
+"""The adjoint of many steps: few states in memory, the gradients of a full tape."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_gradients_are_those_of_a_full_tape(method, tmp_path: Path, monkeypatch:
     found = []
     for backend, kept in (("auto", None), ("torch", None), ("torch", 10**6)):
         if kept:
-            monkeypatch.setattr(trajectories, "KEPT", kept)
+            monkeypatch.setattr(trajectories, "SAVED", kept)
         layer, start = layer_class(module)(1, backend=backend).double(), u.clone().requires_grad_()
         layer(start).u.sin().sum().backward()
         found.append((start.grad, *(q.grad for q in layer.parameters())))
@@ -78,7 +78,7 @@ def test_a_module_is_called_for_every_step_twice(tmp_path: Path, monkeypatch: py
     network.register_forward_hook(lambda *_: calls.__setitem__(0, calls[0] + 1))
     u = torch.randn(1, 1, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     for kept in (10**6, 4):
-        monkeypatch.setattr(trajectories, "KEPT", kept)
+        monkeypatch.setattr(trajectories, "SAVED", kept)
         layer, start, calls[0] = layer_class(module)(1, V=network).double(), u.clone().requires_grad_(), 0
         given = (start, *(w for name, w in network.named_parameters() if name != "layers.2.bias"))  # V' has none
         first = torch.autograd.grad(layer(start).u.sin().sum(), given)

@@ -1,6 +1,6 @@
 """Steps that solve equations, and their adjoint, on the CPU: ``evolve`` and ``evolve_adjoint`` of ``kernels.cpp``.
 
-A step gives the fields after it and every solution that is none of them. The way back is handed these: it solves one
+A step gives the fields after it and every solution that is none of them. The adjoint is handed these: it solves one
 linear equation for each, and nothing again.
 """
 
@@ -45,8 +45,8 @@ def implicit_group(lowered: Lowered, points: Points, done: Done) -> Printed | No
     return _print(replace(found, on_request=frozenset(evolution.on_request)), named, body, step, state, points)
 
 
-def kept_planes(lowered: Lowered) -> int:
-    """Fields that a step keeps for the way back: those after it, and the solutions that are none of them."""
+def saved_planes(lowered: Lowered) -> int:
+    """Fields that a step keeps for the adjoint: those after it, and the solutions that are none of them."""
     return len(_step(lowered.step.body).outputs)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from metrigen.backends.cpu.group import Points, Printed
-from metrigen.backends.cpu.implicit import implicit_group, kept_planes
+from metrigen.backends.cpu.implicit import implicit_group, saved_planes
 from metrigen.backends.cpu.minimum import minimum_group
 from metrigen.backends.cpu.names import is_taken
 from metrigen.backends.cpu.reading import readout_group
@@ -37,7 +37,7 @@ class CpuKernels:
     fixed, given  what the steps (the solve) and the readout are handed; sums of them those that are summed
     carried, reach  fields that go from step to step, and how many sites a step can carry a value
     walls   how the lattice goes on for the waves that constraints are solved by; None where there are none
-    kept, solves  fields that a step keeps for the way back and equations that it solves, 0 where it solves none
+    kept, solves  fields that a step keeps for the adjoint and equations that it solves, 0 where it solves none
     points  what lies along the vectors of a system of ODEs at a point; units: whether networks are evaluated
     minimum whether it is a nonlinear steady state that is solved for
     reads   whether states are read right after the steps that lead to them
@@ -195,7 +195,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered, done: Done) -> CpuKern
         minimum=minimum,
         on_request=lowered.on_request,
         of_samples=() if solving else tuple(map(_spec_name, _of_samples(lowered, points))),
-        kept=kept_planes(lowered) if solving else 0,
+        kept=saved_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in body),
         walls=walls_of_all(programs),
     )
