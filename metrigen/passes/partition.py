@@ -16,7 +16,7 @@ from metrigen.ir.nodes import Accumulate, ChannelMatmul, ChannelSum, Load, Map, 
 from metrigen.ir.queries import known, maps_in
 
 Sited = Map | ChannelMatmul | ChannelSum | Units
-Alone = Outer | SiteSum | Root | RootAdjoint | Solve
+Unfused = Outer | SiteSum | Root | RootAdjoint | Solve
 
 
 @dataclass(frozen=True)
@@ -40,25 +40,25 @@ class FusionGroup:
 class Partition:
     """A program as fusion groups and what stands alone, and which sums make up each parameter cotangent."""
 
-    parts: tuple[FusionGroup | Alone, ...]
+    parts: tuple[FusionGroup | Unfused, ...]
     totals: tuple[Accumulate, ...]
 
 
 def partition(program: Program) -> Partition | None:
     """The fusion groups of a program; None where it holds statements on parameters that are more than sums."""
-    groups: list[list[Sited] | Alone] = []
+    groups: list[list[Sited] | Unfused] = []
     totals: list[Accumulate] = []
     for statement in known(program, "partition"):
         if isinstance(statement, Accumulate):
             totals.append(statement)
-        elif isinstance(statement, Alone):
+        elif isinstance(statement, Unfused):
             groups.append(statement)
         elif isinstance(statement, (Map, ChannelMatmul, ChannelSum, Units)):
             _join(groups, statement)
         else:
             return None
     later = [*_reads(groups), set(program.outputs)]
-    parts: list[FusionGroup | Alone] = []
+    parts: list[FusionGroup | Unfused] = []
     for i, group in enumerate(groups):
         if not isinstance(group, list):
             parts.append(group)
@@ -82,7 +82,7 @@ def site_stores(statement: Statement) -> tuple[str, ...]:
     return (statement.out,) if isinstance(statement, (ChannelMatmul, ChannelSum)) else ()
 
 
-def _join(groups: list[list[Sited] | Alone], statement: Sited) -> None:
+def _join(groups: list[list[Sited] | Unfused], statement: Sited) -> None:
     """Into the last fusion group that can take it: what it reads is ready there, at neighbours from earlier fusion
     groups."""
     neighbours = neighbour_reads([statement])
@@ -106,7 +106,7 @@ def _join(groups: list[list[Sited] | Alone], statement: Sited) -> None:
         chosen.append(statement)
 
 
-def _reads(groups: list[list[Sited] | Alone]) -> list[set[str]]:
+def _reads(groups: list[list[Sited] | Unfused]) -> list[set[str]]:
     found = []
     for group in groups:
         statements: Sequence[Statement] = group if isinstance(group, list) else [group]

@@ -14,7 +14,7 @@ from dataclasses import replace
 import sympy as sp
 
 from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Kind, Load, Map
-from metrigen.passes.partition import Alone, FusionGroup, Partition, Sited
+from metrigen.passes.partition import Unfused, FusionGroup, Partition, Sited
 from metrigen.passes.prune import prune_lets
 
 Sum = tuple[str, Kind, sp.Expr]
@@ -58,7 +58,7 @@ def _written_out(statement: Map, total: Sum) -> Sum:
     return name, kind, expr
 
 
-def _later_fusion(parts: list[FusionGroup | Alone], at: int, total: Sum) -> int | None:
+def _later_fusion(parts: list[FusionGroup | Unfused], at: int, total: Sum) -> int | None:
     """The first fusion group behind ``at`` that goes channel by channel and reads all that the sum reads."""
     for j in range(at + 1, len(parts)):
         part = parts[j]
