@@ -14,7 +14,7 @@ from dataclasses import replace
 import sympy as sp
 
 from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Kind, Load, Map
-from metrigen.passes.partition import Unfused, FusionGroup, Partition, Sited
+from metrigen.passes.partition import FusionGroup, Partition, Sited, Unfused
 from metrigen.passes.prune import prune_lets
 
 Sum = tuple[str, Kind, sp.Expr]

@@ -77,7 +77,7 @@ WHO: dict[str, Callable[[Program], object]] = {
     "programs of a graph written out": lambda p: Written({"u": sp.Symbol("u")}).out(p),
     "Triton kernels": lambda p: print_kernels(p, 1),
     "Triton planes": lambda p: plane_functions(p, "p", NEAR),
-    "near_of": lambda p: neighbours_of([p], 1, True),
+    "neighbours_of": lambda p: neighbours_of([p], 1, True),
     "Triton evolution": lambda p: print_evolution(p, p, ("u",), NEAR),
     "Triton tokens": triton_scan.print_pointwise,
     "C++ tokens": cpu_scan.print_pointwise,

@@ -98,8 +98,8 @@ class _Writer(Arrays):
 
     def _needed(self, functions: tuple[PlaneFunction, ...]) -> list[str]:
         """Index tiles and indicators that the functions take."""
-        names = {n for f in functions for n in (*f.nears, *f.insides)}
-        return [n for n in (*self.nears, *self.insides) if n in names]
+        names = {n for f in functions for n in (*f.index_tiles, *f.insides)}
+        return [n for n in (*self.index_tiles, *self.insides) if n in names]
 
     def _pointers(self, program: Program) -> list[str]:
         kinds = (Kind.SITE, Kind.CHANNEL, Kind.SCALAR, Kind.MATRIX, Kind.UNITS)

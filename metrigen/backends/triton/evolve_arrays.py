@@ -35,7 +35,7 @@ class Arrays:
         self.sizes = ["N__", *(f"N{axis}__" for axis in range(neighbours.rank)), "TILE__"]
         self.sizes += ["GROUP__"] if self.grouped else []
         everything = (*self.functions, *self.reverse)
-        self.nears = [f"near__{k}" for k in range(len(neighbours.sets))]
+        self.index_tiles = [f"neighbour__{k}" for k in range(len(neighbours.sets))]
         self.insides = [m.name for m in neighbours.inside if any(m.name in f.insides for f in everything)]
 
     @property

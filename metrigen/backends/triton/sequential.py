@@ -142,7 +142,7 @@ def _token(
             neighbours[row, size] = f"{held[sequential.held[row]]}__of{size}"
             rows = power_of_two(size)
             lines.append(
-                f"{neighbours[row, size]} = _of_block({held[sequential.held[row]]}, near{size}__, {rows}, BLOCK)"
+                f"{neighbours[row, size]} = _of_block({held[sequential.held[row]]}, neighbour{size}__, {rows}, BLOCK)"
             )
         return neighbours[row, size]
 

@@ -50,7 +50,7 @@ def _function(statement: Units, name: str) -> PlaneFunction:
 
     return PlaneFunction(
         name=name, sites=tuple(load.array for load in statement.loads), insides=(), channels=(),
-        scalars=(rows(statement.table), *(sums if statement.sums else ())), nears=(), constants=("TILE__", "ACC"),
+        scalars=(rows(statement.table), *(sums if statement.sums else ())), index_tiles=(), constants=("TILE__", "ACC"),
         lines=(*lines, *_loop(statement, rows(statement.table), added)),
         results=tuple(out for out, _ in statement.stores),
     )  # fmt: skip
