@@ -64,7 +64,7 @@ def run_all(fabric: Fabric, options: Options, folder: Path, console: Console, *,
         examine(network, options, case, run)
 
     def restored(case: Case, place: Path) -> Film:
-        network = build(case.model, options.sizes)
+        network = build(case.model, options.sizes(case))
         load_checkpoint(place).restore(network, None)
         return network
 
@@ -90,6 +90,7 @@ def main(
     entropy: Annotated[float, typer.Option(help="weight of the encoder's relative entropy")] = Options.entropy,
     width: Annotated[int, typer.Option(help="of encoder and decoder")] = Options.width,
     recurrent: Annotated[int, typer.Option(help="units of the recurrent network")] = Options.recurrent,
+    planes: Annotated[int | None, typer.Option(help="of a phase point; default one a body", min=1)] = None,
     every: Annotated[int, typer.Option(help="steps between two validations and checkpoints")] = Options.every,
     name: Name = None,
     out: Out = ROOT / "runs" / "hgn",
@@ -105,7 +106,7 @@ def main(
         systems=chosen(system, tuple(SYSTEMS), Options.systems, "--system"),
         models=chosen(model, tuple(VARIANTS), Options.models, "--model"),
         seeds=seeds_of(seeds, "--seeds"), films=films, frames=frames, test=test, steps=steps, batch=batch, lr=lr,
-        entropy=entropy, width=width, recurrent=recurrent, every=every,
+        entropy=entropy, width=width, recurrent=recurrent, planes=planes, every=every,
     )  # fmt: skip
     if frames <= options.seen:
         raise typer.BadParameter(f"{frames} frames: the encoder is given {options.seen} of them", param_hint="--frames")

@@ -22,7 +22,7 @@ from trainers.common import (
     save_checkpoint,
     spec_hash,
 )
-from trainers.hgn_model import PHASE, VARIANTS, Film, Hamiltonian, Sizes, build
+from trainers.hgn_model import VARIANTS, Film, Hamiltonian, Sizes, build
 from trainers.hgn_systems import SYSTEMS, Orbit, frames_of
 from trainers.sizes import parameters
 from trainers.trajectories import divergence_steps, misses
@@ -57,7 +57,7 @@ class Options:
     films, frames     of the training data               test    films, each LONG times as long
     steps, batch, lr  of Adam: steps, films a step and process, peak learning rate
     entropy           weight of the relative entropy of the encoder's Gaussian
-    seen, glance, width, recurrent   see hgn_model.Sizes
+    seen, glance, width, recurrent, planes   see hgn_model.Sizes; as many planes as bodies where None
     every             steps between two validations and checkpoints
     """
 
@@ -75,11 +75,13 @@ class Options:
     glance: int = 32
     width: int = 64
     recurrent: int = 32
+    planes: int | None = None
     every: int = 100
 
-    @property
-    def sizes(self) -> Sizes:
-        return Sizes(self.seen, self.glance, self.width, self.recurrent)
+    def sizes(self, case: Case) -> Sizes:
+        """The sizes of the model of a case."""
+        planes = self.planes or len(SYSTEMS[case.system].bright)
+        return Sizes(self.seen, self.glance, self.width, self.recurrent, planes)
 
     def cases(self) -> Iterator[Case]:
         """System after system, all models of a seed together."""
@@ -100,10 +102,10 @@ def films_of(case: Case, stream: int, count: int, frames: int) -> Tensor:
 
 
 def batch_of(options: Options, case: Case, step: int, rank: int) -> tuple[Tensor, Tensor]:
-    """Numbers of films and normal numbers (N, PHASE) of one step: of (seed, step, rank) alone."""
+    """Numbers of films and normal numbers (N, P) of one step: of (seed, step, rank) alone."""
     rng = np.random.default_rng([case.seed, 3, step, rank])
     chosen = torch.from_numpy(rng.integers(options.films, size=options.batch))
-    return chosen, torch.from_numpy(rng.normal(size=(options.batch, PHASE)).astype(np.float32))
+    return chosen, torch.from_numpy(rng.normal(size=(options.batch, options.sizes(case).phase)).astype(np.float32))
 
 
 def rate(step: int, steps: int) -> float:
@@ -145,7 +147,7 @@ def train(
     """Train one model on one system; returns it. ``stop_after`` ends the loop early at that step, as an interruption
     would. Raises ResumeError when the checkpoint belongs to another spec."""
     torch.manual_seed(case.seed)
-    network = build(case.model, options.sizes)
+    network = build(case.model, options.sizes(case))
     model, adam = fabric.setup(network, torch.optim.Adam(network.parameters(), lr=options.lr))
     package = VARIANTS[case.model].package or "hgn"  # the baseline has no spec: that of what it stands beside
     origin: dict[str, Any] = {"package": package, "spec": spec_hash(package), "options": asdict(options),

@@ -103,6 +103,14 @@ def test_films_of_training_depend_on_the_seed_and_those_of_the_test_do_not() -> 
     assert not torch.equal(*(films_of(Case("spring", "hamiltonian", 0), stream, 2, 3) for stream in (0, TEST)))
 
 
+def test_a_phase_point_has_a_plane_a_body_unless_told() -> None:
+    planes = {name: TINY.sizes(Case(name, "hamiltonian", 0)).planes for name in SYSTEMS}
+    assert planes == {"pendulum": 1, "spring": 1, "bodies": 2}
+    told = replace(TINY, planes=1)
+    assert told.sizes(Case("bodies", "hamiltonian", 0)).planes == 1
+    assert batch_of(told, Case("bodies", "hamiltonian", 0), 0, 0)[1].shape[1] == 4
+
+
 def test_films_of_a_step_grow_to_the_whole() -> None:
     grown = [horizon(step, Options(steps=100)) for step in range(100)]
     assert grown[0] == 5
