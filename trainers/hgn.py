@@ -64,7 +64,7 @@ def run_all(fabric: Fabric, options: Options, folder: Path, console: Console, *,
         examine(network, options, case, run)
 
     def restored(case: Case, place: Path) -> Film:
-        network = build(case.model, options.sizes(case))
+        network = build(case.model, options.sizes)
         load_checkpoint(place).restore(network, None)
         return network
 
@@ -91,7 +91,7 @@ def main(
     entropy: Annotated[float, typer.Option(help="weight of the encoder's relative entropy")] = Options.entropy,
     width: Annotated[int, typer.Option(help="of encoder and decoder")] = Options.width,
     recurrent: Annotated[int, typer.Option(help="units of the recurrent network")] = Options.recurrent,
-    planes: Annotated[int | None, typer.Option(help="of a phase point; default one a body", min=1)] = None,
+    planes: Annotated[int, typer.Option(help="of a phase point", min=1)] = Options.planes,
     every: Annotated[int, typer.Option(help="steps between two validations and checkpoints")] = Options.every,
     name: Name = None,
     out: Out = ROOT / "runs" / "hgn",

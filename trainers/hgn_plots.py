@@ -49,7 +49,7 @@ def _strips(networks: Mapping[Case, Film], options: Options, system: str, seed: 
         back = frames_of(SYSTEMS[system], orbit_of(any_case, TEST, options.test), -np.arange(frames))[0]
         strips.append(("true, backwards", _strip(back, within)))
         strips.append(("leapfrog, backwards", _strip(network.film(starts["hamiltonian"], frames, -1.0)[0], within)))
-        drawn = np.random.default_rng(0).normal(size=(1, options.sizes(any_case).phase)).astype(np.float32)
+        drawn = np.random.default_rng(0).normal(size=(1, options.sizes.phase)).astype(np.float32)
         strips.append(("leapfrog, drawn", _strip(network.film(torch.from_numpy(drawn), frames)[0], within)))
     return strips
 

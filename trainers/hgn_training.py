@@ -58,7 +58,7 @@ class Options:
     first             how many frames into its film what a step learns from may begin, at most
     steps, batch, lr  of Adam: steps, films a step and process, peak learning rate
     entropy           weight of the relative entropy of the encoder's Gaussian
-    seen, glance, width, recurrent, planes   see hgn_model.Sizes; as many planes as bodies where None
+    seen, glance, width, recurrent, planes   see hgn_model.Sizes
     every             steps between two validations and checkpoints
     """
 
@@ -77,13 +77,12 @@ class Options:
     glance: int = 32
     width: int = 64
     recurrent: int = 32
-    planes: int | None = None
+    planes: int = 1
     every: int = 100
 
-    def sizes(self, case: Case) -> Sizes:
-        """The sizes of the model of a case."""
-        planes = self.planes or len(SYSTEMS[case.system].bright)
-        return Sizes(self.seen, self.glance, self.width, self.recurrent, planes)
+    @property
+    def sizes(self) -> Sizes:
+        return Sizes(self.seen, self.glance, self.width, self.recurrent, self.planes)
 
     def cases(self) -> Iterator[Case]:
         """System after system, all models of a seed together."""
@@ -107,7 +106,7 @@ def batch_of(options: Options, case: Case, step: int, rank: int) -> tuple[Tensor
     """Numbers of films and normal numbers (N, P) of one step: of (seed, step, rank) alone."""
     rng = np.random.default_rng([case.seed, 3, step, rank])
     chosen = torch.from_numpy(rng.integers(options.films, size=options.batch))
-    return chosen, torch.from_numpy(rng.normal(size=(options.batch, options.sizes(case).phase)).astype(np.float32))
+    return chosen, torch.from_numpy(rng.normal(size=(options.batch, options.sizes.phase)).astype(np.float32))
 
 
 def window_of(options: Options, case: Case, step: int, rank: int) -> slice:
@@ -155,7 +154,7 @@ def train(
     """Train one model on one system; returns it. ``stop_after`` ends the loop early at that step, as an interruption
     would. Raises ResumeError when the checkpoint belongs to another spec."""
     torch.manual_seed(case.seed)
-    network = build(case.model, options.sizes(case))
+    network = build(case.model, options.sizes)
     model, adam = fabric.setup(network, torch.optim.Adam(network.parameters(), lr=options.lr))
     package = VARIANTS[case.model].package or "hgn"  # the baseline has no spec: that of what it stands beside
     origin: dict[str, Any] = {"package": package, "spec": spec_hash(package), "options": asdict(options),

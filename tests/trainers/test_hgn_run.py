@@ -103,16 +103,9 @@ def test_films_of_training_depend_on_the_seed_and_those_of_the_test_do_not() -> 
     assert not torch.equal(*(films_of(Case("spring", "hamiltonian", 0), stream, 2, 3) for stream in (0, TEST)))
 
 
-def test_a_phase_point_has_a_plane_a_body_unless_told() -> None:
-    planes = {name: TINY.sizes(Case(name, "hamiltonian", 0)).planes for name in SYSTEMS}
-    assert planes == {"pendulum": 1, "spring": 1, "bodies": 2}
-    told = replace(TINY, planes=1)
-    assert told.sizes(Case("bodies", "hamiltonian", 0)).planes == 1
-    assert batch_of(told, Case("bodies", "hamiltonian", 0), 0, 0)[1].shape[1] == 4
-
-
 def test_a_step_begins_anywhere_up_to_the_first_frame_that_is_allowed() -> None:
-    case, options = Case("bodies", "hamiltonian", 0), replace(TINY, first=2)
+    case, options = Case("bodies", "hamiltonian", 0), replace(TINY, first=2, planes=2)
+    assert batch_of(options, case, 0, 0)[1].shape == (TINY.batch, 8)
     assert {window_of(TINY, case, step, 0).start for step in range(40)} == {0}
     assert {window_of(options, case, step, 0).start for step in range(40)} == {0, 1, 2}
     assert window_of(options, case, 7, 0) == window_of(options, case, 7, 0)
