@@ -27,7 +27,7 @@ class SolvingOperators(Operators):
 
         def back(module: ModuleType) -> Run:
             def run(*x: Any) -> Tensors:
-                found, x = self._with_varied(module, "evolve_adjoint", x)
+                found, x = self._varying(module, "evolve_adjoint", x)
                 kept = () if module is self.reference else x[-2:-1]
                 return found(x[:n], x[n : 2 * n], x[2 * n : -2], *kept, x[-1])
 

@@ -271,7 +271,7 @@ class Operators:
             return ()
         return (any(ctx.needs_input_grad[i] for i, name in enumerate(arrays) if name in self.on_request),)
 
-    def _with_varied(self, module: ModuleType, name: str, given: tuple[Any, ...]) -> tuple[Run, tuple[Any, ...]]:
+    def _varying(self, module: ModuleType, name: str, given: tuple[Any, ...]) -> tuple[Run, tuple[Any, ...]]:
         """The adjoint of a module with ``varied`` set, and what else it is given; others make all cotangents always."""
         run = getattr(module, name)
         if not self.on_request:
