@@ -1,5 +1,5 @@
 """Pages in a real browser: ``python -m website.browser PAGE.html ...`` looks at each in headless Chromium, as wide as a
-telephone, a tablet and a screen, light and dark, for what is wider than the page, what lies on top of what, and pale text.
+telephone, a tablet and a screen, light and dark, for what is wider than the page, what lies on top of what, pale text.
 
 It loads files, and nothing from elsewhere. Exit code 1 where something was found.
 """
