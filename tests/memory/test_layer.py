@@ -65,7 +65,7 @@ def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_spec_file_gives_the_package_of_a_build_to_the_byte(tmp_path: Path) -> None:
     (tmp_path / "osc.py").write_text(SPEC, encoding="utf-8")
-    built = package_files(compile_file(tmp_path / "osc.py", lambda shown: None, lambda stage: None))
+    built = package_files(compile_file(tmp_path / "osc.py", lambda stage: None))
     assert texts(package_of(metrigen.layer(tmp_path / "osc.py"))) == built
     assert texts(package_of(metrigen.layer(str(tmp_path / "osc.py")))) == built
 
