@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import metrigen
 from metrigen.backends.cpu.ahead import constants
 from metrigen.emit.render import render
 
@@ -103,7 +102,7 @@ def why_not(files: Mapping[str, str]) -> str:
 
 def sources(files: Mapping[str, str], title: str) -> dict[str, str]:
     """The C++ of the registration: ``registration.cpp``, and ``unit.cpp``, of which each kernel is compiled."""
-    head = f"// Written by metrigen {metrigen.__version__} build --cpp. Do not edit."
+    head = "// Written by metrigen build --cpp. Do not edit."
     text = render("registration.cpp.j2", header=head, title=title, **_context(files))
     headers = dict.fromkeys(
         line for name, content in files.items() if name.endswith((".cpp", ".h"))
