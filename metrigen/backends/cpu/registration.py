@@ -95,6 +95,8 @@ def why_not(files: Mapping[str, str]) -> str:
         return "a steady state is solved for in Python, not in C++"
     if re.search(r"^NOISE\b", files["reference.py"], re.M):
         return "noise is drawn in Python, not in C++"
+    if "SUMMED_BYTES" in constants(files["cpu.py"]):
+        return "at a point, channels that are coupled and networks are cut into units in Python, not in C++"
     if any(len(known.arrays(name)) + len(_NUMBERS[name]) > MOST for name in known.calls):
         return f"one of more than {MOST} arguments is registered in Python alone"
     return ""
@@ -118,7 +120,7 @@ def _context(files: Mapping[str, str]) -> dict[str, Any]:
     names, given = known.calls, [name for name, _ in loader["GIVEN"]]
     state, fixed = known.group("evolve", 0), known.group("evolve", 1)
     driven, own = known.group("evolve", 2), loader.get("OF_SAMPLES") or {}
-    points = "" if "VECTOR_BYTES" not in loader else "samples" if "SUMMED_BYTES" in loader else "numbers"
+    points = "VECTOR_BYTES" in loader
     others = known.group("rollout_readout", 2)
     along = known.arrays("rollout_readout")
     operators = [
@@ -131,17 +133,14 @@ def _context(files: Mapping[str, str]) -> dict[str, Any]:
         "points": points, "axes": known.axes, "rank": loader["RANK"], "block": loader.get("BLOCK"),
         "state": len(state), "fixed": len(fixed), "operators": operators,
         "driven": [fixed.index(name) for name in driven], "of_samples": list(own.values()),
-        "windows": "STEPS_AT_ONCE" in loader, "components": loader["COMPONENTS"], "reads": "rollout_readout" in names,
+        "components": loader["COMPONENTS"], "reads": "rollout_readout" in names,
         "read_places": [along.index(n) if n in others else -1 for n in given],
         "read_state": [state.index(n) if n in state else -1 for n in given],
         **{name.lower(): loader.get(name) for name in _SIZES},
     }  # fmt: skip
 
 
-_SIZES = (
-    "VECTOR_BYTES", "ROW_BYTES", "KEPT_BYTES", "JOBS", "SUMMED_BYTES", "HELD_BYTES", "STEPS_AT_ONCE", "WINDOW_BYTES",
-    "CARRIED", "REACH",
-)  # fmt: skip
+_SIZES = ("VECTOR_BYTES", "ROW_BYTES", "JOBS")
 
 
 def _array(kind: str, driven: bool, shared: int) -> dict[str, Any]:
