@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from metrigen.backends.backends import BACKENDS
-from metrigen.backends.cpu import ahead
+from metrigen.backends.cpu import ahead, library, registration
 from metrigen.compiler import Compiled, Stage, compile_spec, layer_of
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.file import write_text
@@ -29,6 +29,7 @@ from metrigen.package.page import page
 from metrigen.package.report import Report, report_of
 from metrigen.spec.files import project_root
 from metrigen.spec.load import Spec, line_of_system, load_spec, locate, raised_in_spec
+from metrigen.spec.names import class_name
 
 
 @dataclass(frozen=True)
@@ -179,11 +180,12 @@ def write_packages(packages: Sequence[Package]) -> tuple[bool, ...]:
 
 @dataclass(frozen=True)
 class Kernels:
-    """Compiled kernels of a package, in a folder from which they are put into it."""
+    """Compiled kernels of a package, in a folder from which they are put into its folder ``place``."""
 
     package: Package
     folder: Path
     names: tuple[str, ...]
+    place: str = "compiled"
 
 
 def compile_kernels(
@@ -206,28 +208,58 @@ def compile_kernels(
     for package in packages:
         if ahead.has_kernels(package.files):
             parts = [ahead.libraries(package.files, shape, dtype) for shape in shapes for dtype in dtypes]
-            place = package.destination.parent
-            try:
-                place.mkdir(parents=True, exist_ok=True)
-                folder = cleaning.enter_context(staging(place, package.destination.name)) / "new"
-                folder.mkdir()
-            except OSError as error:
-                raise BuildError(
-                    "the package cannot be written",
-                    component=str(place),
-                    why=str(error),
-                    fix="--out with a folder that can be written",
-                    see="compiled-ahead",
-                ) from error
+            folder = _staged(package, cleaning)
             names = ahead.compile_ahead(package.files, [d for part in parts for d in part], goal, folder)
             made.append(Kernels(package, folder, names))
+    return goal.name, tuple(made)
+
+
+def _staged(package: Package, cleaning: ExitStack) -> Path:
+    """An empty folder beside a package, which ``cleaning`` removes. Raises BuildError."""
+    place = package.destination.parent
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        folder = cleaning.enter_context(staging(place, package.destination.name)) / "new"
+        folder.mkdir()
+    except OSError as error:
+        raise BuildError(
+            "the package cannot be written",
+            component=str(place),
+            why=str(error),
+            fix="--out with a folder that can be written",
+            see="compiled-ahead",
+        ) from error
+    return folder
+
+
+def register_in_cpp(
+    packages: Sequence[Package], target: str | None, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[str],
+    cleaning: ExitStack,
+) -> tuple[str, tuple[Kernels, ...]]:  # fmt: skip
+    """Write and compile the registration of packages in C++, as ``compile_kernels`` does their kernels. Raises
+    BuildError where a package has none, too."""
+    goal = ahead.target(target)
+    for package in packages:
+        if why := registration.why_not(package.files):
+            raise BuildError(
+                "the operators of the package are not registered in C++",
+                component=package.destination.name,
+                why=why,
+                fix='build without --cpp, and export the layer with backend="torch" where torch.export takes it',
+                see="registered-in-cpp",
+            )
+    made = []
+    for package in packages:
+        wanted = [d for shape in shapes for dtype in dtypes for d in ahead.libraries(package.files, shape, dtype)]
+        folder, title = _staged(package, cleaning), class_name(package.compiled.spec.system.name)
+        made.append(Kernels(package, folder, library.build(package.files, title, wanted, goal, folder), "cpp"))
     return goal.name, tuple(made)
 
 
 def place_kernels(made: Sequence[Kernels]) -> None:
     """Put compiled kernels into their packages, which are there. Raises BuildError."""
     for kernels in made:
-        place = kernels.package.destination / "compiled"
+        place = kernels.package.destination / kernels.place
         try:
             swap_in(kernels.folder, place)
         except OSError as error:

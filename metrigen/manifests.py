@@ -42,11 +42,14 @@ def format_of(manifest: Mapping[str, Any]) -> int:
 
 
 def compiled(folder: Path) -> frozenset[str]:
-    """Names of the files of a package that ``metrigen build --compile`` wrote into it, beside those of its manifest."""
-    known = read(folder / "compiled")
-    if known.get("generator") != "metrigen":
-        return frozenset()
-    return frozenset(f"compiled/{name}" for name in ("manifest.json", *(f"{k}.so" for k in part(known, "libraries"))))
+    """Names of the files of a package that ``metrigen build --compile`` and ``--cpp`` wrote into it, beside those of
+    its manifest."""
+    found = set[str]()
+    for place, kind, ending in (("compiled", "libraries", ".so"), ("cpp", "files", "")):
+        known = read(folder / place)
+        if known.get("generator") == "metrigen":
+            found |= {f"{place}/{name}" for name in ("manifest.json", *(f"{k}{ending}" for k in part(known, kind)))}
+    return frozenset(found)
 
 
 def edited(manifest: Mapping[str, Any], folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""``metrigen build --compile``: packages with kernels that were compiled for them."""
+"""``metrigen build --compile`` and ``--cpp``: packages with kernels and a registration that were compiled for them."""
 
 from __future__ import annotations
 
@@ -21,20 +21,27 @@ DTYPES = ("float32", "float64")
 
 @dataclass(frozen=True)
 class Wanted:
-    """For what kernels are compiled: the name of a baseline, shapes of fields (B, C, *S), precisions."""
+    """What is compiled, ``kernels`` and a registration in C++, and for what: the name of a baseline, shapes of fields
+    (B, C, *S), precisions."""
 
+    kernels: bool
+    cpp: bool
     target: str | None
     shapes: tuple[tuple[int, ...], ...]
     dtypes: tuple[str, ...]
 
 
-def kernels_wanted(target: str | None, shapes: Sequence[str] | None, dtypes: Sequence[str] | None) -> Wanted:
-    """What the options ask for."""
+def kernels_wanted(
+    kernels: bool, cpp: bool, target: str | None, shapes: Sequence[str] | None, dtypes: Sequence[str] | None
+) -> Wanted | None:
+    """What the options ask for; None where nothing is to be compiled."""
+    if not (kernels or cpp):
+        return None
     for name in dtypes or ():
         if name not in DTYPES:
             raise typer.BadParameter(f"--dtype is {' or '.join(DTYPES)}, not {name!r}")
     found = tuple(shape_of(text, least=2) or () for text in shapes or ("32,64,32,32,32",))
-    return Wanted(target, found, tuple(dtypes or DTYPES[:1]))
+    return Wanted(kernels, cpp, target, found, tuple(dtypes or DTYPES[:1]))
 
 
 def written(session: Session, packages: Sequence[Package], wanted: Wanted | None) -> tuple[bool, ...]:
@@ -44,13 +51,23 @@ def written(session: Session, packages: Sequence[Package], wanted: Wanted | None
     if wanted is None:
         return b.write_packages(packages)
     start = time.perf_counter()
+    given = wanted.target, wanted.shapes, wanted.dtypes
     with contextlib.ExitStack() as cleaning:
-        goal, made = b.compile_kernels(packages, wanted.target, wanted.shapes, wanted.dtypes, cleaning)
+        made, goal = list[b.Kernels](), ""
+        if wanted.cpp:
+            goal, registered = b.register_in_cpp(packages, *given, cleaning)
+            made += registered
+        if wanted.kernels:
+            goal, kernels = b.compile_kernels(packages, *given, cleaning)
+            made += kernels
         changed = b.write_packages(packages)
         b.place_kernels(made)
     for package in packages:
-        count = next((len(kernels.names) - 1 for kernels in made if kernels.package is package), 0)
-        told = f"{count} libraries for {goal}" if count else "no CPU kernels; it runs in plain torch"
-        session.tell(f"compiled  {package.destination.name}: {told}")
+        own = [kernels for kernels in made if kernels.package is package]
+        told = [f"{len(k.names) - 1} libraries for {goal}" for k in own if k.place == "compiled"]
+        told += [f"{name} for {goal}" for k in own for name in k.names if k.place == "cpp" and name.endswith(".so")]
+        session.tell(
+            f"compiled  {package.destination.name}: {', '.join(told) or 'no CPU kernels; it runs in plain torch'}"
+        )
     session.tell(f"compiled in {time.perf_counter() - start:.1f} s")
     return changed

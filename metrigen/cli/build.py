@@ -24,6 +24,7 @@ EXAMPLES = """
     metrigen build specs/maze.py --watch     again whenever the spec changes
     metrigen build specs/ --json --quiet     the result for a program
     metrigen build wave.py --compile --target x86-64-v3 --shape 8,16,32,32
+    metrigen build wave.py --cpp --shape 8,16,32,32      a library for processes without Python
 """
 
 
@@ -34,16 +35,17 @@ def build(
     diff: Annotated[bool, typer.Option("--diff", help="With --check: print what differs.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Build again whenever a spec changes; Ctrl-C ends.")] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="Put compiled CPU kernels into the packages.")] = False,
+    cpp: Annotated[bool, typer.Option("--cpp", help="Add a library that registers the CPU operators in C++.")] = False,
     target: Annotated[
         str | None,
-        typer.Option(help="With --compile: what processors must have; default: this one's level."),
+        typer.Option(help="With --compile, --cpp: what processors must have; default: this one's level."),
     ] = None,
     shape: Annotated[
-        list[str] | None, typer.Option("--shape", help="With --compile: B,C,*sites of a field. May be given again.")
+        list[str] | None, typer.Option("--shape", help="With --compile, --cpp: B,C,*sites; may be repeated.")
     ] = None,
     dtype: Annotated[
         list[str] | None,
-        typer.Option("--dtype", help="With --compile: float32 (default) or float64. May be given again."),
+        typer.Option("--dtype", help="With --compile, --cpp: float32 (default), float64; may be repeated."),
     ] = None,
     strict: Strict = False,
     as_json: Json = False,
@@ -51,10 +53,10 @@ def build(
     debug: Debug = False,
 ) -> None:
     """Compile specs and write one package each, all of them or none."""
-    if compiled and (check or watch):
-        raise typer.BadParameter("--compile goes without --check and --watch")
-    if not compiled and (target or shape or dtype):
-        raise typer.BadParameter("--target, --shape and --dtype go with --compile")
+    if (compiled or cpp) and (check or watch):
+        raise typer.BadParameter("--compile and --cpp go without --check and --watch")
+    if not (compiled or cpp) and (target or shape or dtype):
+        raise typer.BadParameter("--target, --shape and --dtype go with --compile or --cpp")
     if diff and not check:
         raise typer.BadParameter("--diff goes with --check")
     if watch and (check or as_json):
@@ -66,7 +68,7 @@ def build(
         if check:
             _check(s, specs, out, strict, diff)
         else:
-            _write(s, specs, out, strict, kernels_wanted(target, shape, dtype) if compiled else None)
+            _write(s, specs, out, strict, kernels_wanted(compiled, cpp, target, shape, dtype))
 
 
 def _write(session: Session, specs: list[Path], out: Path, strict: bool, wanted: Wanted | None = None) -> None:

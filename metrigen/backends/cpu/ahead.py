@@ -86,7 +86,7 @@ def has_kernels(files: Mapping[str, str]) -> bool:
 
 def libraries(files: Mapping[str, str], shape: Sequence[int], dtype: str) -> tuple[Defines, ...]:
     """What a layer of shape (B, C, *S) asks for, as ``cpu.py`` does. Raises BuildError for another number of axes."""
-    known = _constants(files["cpu.py"])
+    known = constants(files["cpu.py"])
     real, size = REALS[dtype]
     entries = re.findall(r"^#ifdef ENTRY_(\w+)$", files["kernels.cpp"], re.M)
     if not entries:  # tokens: one library a precision
@@ -127,25 +127,43 @@ def _widths(known: Mapping[str, Any], entry: str, size: int, batch: int, last: i
     yield from sorted(widths)
 
 
-def _constants(text: str) -> dict[str, Any]:
+def constants(text: str) -> dict[str, Any]:
     """The constants of a file of Python that are literals, and shifts of such."""
     found: dict[str, Any] = {}
     for node in ast.parse(text).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            found[node.target.id] = _literal(node.value)
         if isinstance(node, ast.Assign):
             names, values = node.targets[0], node.value
             pairs = zip(names.elts, values.elts, strict=True) if isinstance(names, ast.Tuple) and isinstance(
                 values, ast.Tuple) else ((names, values),)  # fmt: skip
             for name, value in pairs:
                 if isinstance(name, ast.Name):
-                    try:
-                        found[name.id] = ast.literal_eval(value)
-                    except ValueError:
-                        found[name.id] = None
+                    found[name.id] = _literal(value)
     return found
 
 
-def compile_ahead(files: Mapping[str, str], wanted: Sequence[Defines], goal: Target, folder: Path) -> tuple[str, ...]:
-    """Compile what is wanted of a package into ``folder``, with a manifest; names of the files. Raises BuildError."""
+def _literal(node: ast.expr) -> Any:
+    """Its value; None where it is none."""
+    try:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.LShift):
+            return ast.literal_eval(node.left) << ast.literal_eval(node.right)
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """How kernels are compiled for a baseline: the command of the compiler, its flags, what is linked to a library."""
+
+    command: tuple[str, ...]
+    flags: tuple[str, ...]
+    linked: tuple[str, ...]
+
+
+def toolchain(files: Mapping[str, str], goal: Target) -> Toolchain:
+    """What the kernels of a package are compiled by, with the flags of its ``cpu.py``. Raises BuildError."""
     try:
         command = machine.compiler()
     except FileNotFoundError as error:
@@ -155,18 +173,23 @@ def compile_ahead(files: Mapping[str, str], wanted: Sequence[Defines], goal: Tar
             fix="install g++, or name one by CXX",
             see="compiled-ahead",
         ) from None
-    flags = tuple(f"-march={goal.name}" if f.startswith("-march=") else f for f in _constants(files["cpu.py"])["FLAGS"])
+    flags = [f"-march={goal.name}" if f.startswith("-march=") else f for f in constants(files["cpu.py"])["FLAGS"]]
     # Left out where the linker would name a library of OpenMP that a machine without a compiler may not have.
     linked = ("-fopenmp",) if "clang" in machine.version(command) else ()
+    return Toolchain(command, tuple(f for f in flags if f != "-shared"), linked)
+
+
+def compile_ahead(files: Mapping[str, str], wanted: Sequence[Defines], goal: Target, folder: Path) -> tuple[str, ...]:
+    """Compile what is wanted of a package into ``folder``, with a manifest; names of the files. Raises BuildError."""
+    tools = toolchain(files, goal)
     source = folder / "kernels.cpp"
     source.write_text(files["kernels.cpp"], encoding="utf-8")
 
     def one(defines: Defines) -> tuple[str, str]:
         key = hashlib.sha256("\n".join((files["kernels.cpp"], *defines)).encode()).hexdigest()[:24]
         made, whole = folder / f"{key}.o", folder / f"{key}.so"
-        compiled = [f for f in flags if f != "-shared"]
-        _ran((*command, *compiled, *defines, "-c", "-o", str(made), str(source)))
-        _ran((*command, "-shared", *linked, "-o", str(whole), str(made)))
+        ran((*tools.command, *tools.flags, *defines, "-c", "-o", str(made), str(source)))
+        ran((*tools.command, "-shared", *tools.linked, "-o", str(whole), str(made)))
         made.unlink()
         return key, hashlib.sha256(whole.read_bytes()).hexdigest()
 
@@ -174,13 +197,14 @@ def compile_ahead(files: Mapping[str, str], wanted: Sequence[Defines], goal: Tar
         digests = dict(sorted(pool.map(one, dict.fromkeys(wanted))))
     source.unlink()
     content = {"generator": "metrigen", "format": FORMAT, "system": sys.platform, "machine": platform.machine(),
-               "target": goal.name, "needs": goal.needs, "compiler": machine.version(command),
+               "target": goal.name, "needs": goal.needs, "compiler": machine.version(tools.command),
                "libraries": digests}  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return ("manifest.json", *(f"{key}.so" for key in digests))
 
 
-def _ran(command: Sequence[str]) -> None:
+def ran(command: Sequence[str]) -> None:
+    """Run the compiler. Raises BuildError with its words where it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(
