@@ -122,6 +122,11 @@ class Statement:
         """The symbols of the values of its own."""
         return frozenset(symbol for field, _ in self._of(Use.OWN) for symbol, _ in getattr(self, field))
 
+    @cached_property
+    def symbols(self) -> frozenset[sp.Symbol]:
+        """What its expressions are made of, those of its own among them."""
+        return frozenset[sp.Symbol]().union(*(e.free_symbols for e in self.expressions))
+
     def with_expressions(self: _S, new: Callable[[sp.Expr], sp.Expr]) -> _S:
         """The statement with ``new`` in the place of each of its expressions."""
         return self._with(lambda name: name, new, tuple(Use))

@@ -11,6 +11,7 @@ any other symbol of an expression is a parameter, or a value that the statement 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 
 import sympy as sp
 
@@ -22,6 +23,7 @@ from metrigen.ir.queries import known
 from metrigen.ir.statement import Use
 
 _PARAMETERS = (Kind.CHANNEL, Kind.SCALAR)
+_NAME = attrgetter("name")
 
 
 def verify(program: Program, after: str = "") -> None:
@@ -84,7 +86,7 @@ def _expressions(statement: Statement, kinds: Mapping[str, Kind], ranks: set[int
     over = statement.over if isinstance(statement, Map) else Kind.SITE
     solved = {name for name, _ in statement.defines} if not isinstance(statement, Map) else set()
     yield from _own(statement)
-    for atom in sorted({a for e in statement.expressions for a in e.free_symbols} - statement.own, key=str):
+    for atom in sorted(statement.symbols - statement.own, key=_NAME):
         if isinstance(atom, (Leaf, Inside)):
             ranks.add(len(atom.offset))
             if len(ranks) > 1:
@@ -97,7 +99,7 @@ def _expressions(statement: Statement, kinds: Mapping[str, Kind], ranks: set[int
 
 
 def _two_symbols(statement: Statement, signs: dict[str, bool]) -> Iterator[str]:
-    for leaf in sorted((a for e in statement.expressions for a in e.atoms(Leaf)), key=str):
+    for leaf in sorted((a for a in statement.symbols if isinstance(a, Leaf)), key=_NAME):
         positive = bool(leaf.is_positive)
         if signs.setdefault(leaf.name, positive) is not positive:
             yield f"reads {leaf.name!r} as two symbols, of which one is positive"
@@ -107,7 +109,7 @@ def _own(statement: Statement) -> Iterator[str]:
     """Values of a statement that are named twice, or used before they are named."""
     own, named = statement.own, set[sp.Symbol]()
     for symbol, expr in statement.lets if isinstance(statement, Map) else ():
-        early = sorted((expr.free_symbols & own) - named, key=str)
+        early = sorted((expr.free_symbols & own) - named, key=_NAME)
         if early:
             yield f"uses {early[0]} before it is named, in the value {symbol}"
         if symbol in named:
