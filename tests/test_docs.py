@@ -69,6 +69,12 @@ def test_every_command_of_the_guarantees_names_what_is_there() -> None:
                 assert (ROOT / (word.replace(".", "/") + ".py")).is_file(), word
 
 
+def test_the_readme_says_that_a_spec_is_a_program() -> None:
+    """Who builds a spec runs it: that stands where one begins to read, and among the guarantees."""
+    assert "A spec is Python and runs with your rights" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "## A spec is a program" in (ROOT / "docs/guarantees.md").read_text(encoding="utf-8")
+
+
 def test_the_page_of_packages_names_every_file_of_one() -> None:
     named = set(re.findall(r"`([\w.]+)`", (ROOT / "docs/concepts/package.md").read_text(encoding="utf-8")))
     found = {file.name for file in (ROOT / "generated").glob("*/*") if file.is_file()}

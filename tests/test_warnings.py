@@ -11,8 +11,9 @@ import pytest
 import sympy as sp
 from typer.testing import CliRunner
 
-from metrigen import Field, Lattice, Param, Strang, System, derive, grad, t
+from metrigen import Field, Lattice, Param, SpecError, Strang, System, derive, grad, t
 from metrigen.cli import app
+from metrigen.physics.declared import check_declared
 from metrigen.physics.limits import AMPLITUDE, amplitude_limit
 from tests.lengths import spread
 from tests.test_bad_input import STEADY, WAVE
@@ -144,6 +145,15 @@ def test_a_symbol_that_nobody_declared_is_refused_by_build_and_derived(place: st
         if place != "dt":
             assert f"did you mean {'c2' if place == 'density' else 'gamma'}?" in done.stderr
     assert CliRunner().invoke(app, ["show", "spec.py"]).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["lambda", "half", "a\nb", "\N{GREEK SMALL LETTER GAMMA}"])
+def test_no_symbol_is_to_be_declared_by_a_name_that_would_be_refused(name: str) -> None:
+    u = Field("u", Lattice())
+    symbol = sp.Symbol(name, real=True)
+    with pytest.raises(SpecError, match="symbol name") as told:
+        check_declared(System("s", Lattice(), lagrangian=u.diff(t) ** 2 / 2 - symbol * u**2))
+    assert "Param(" not in str(told.value)
 
 
 x, y = sp.symbols("x y", real=True)

@@ -11,6 +11,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import SpecError
 from metrigen.spec.domain import Index
 from metrigen.spec.functional import AnyFunctional, Dissipation
+from metrigen.spec.names import check_name
 from metrigen.spec.slips import closest
 from metrigen.spec.symbols import InputFunction, Param, t
 from metrigen.spec.system import System
@@ -29,6 +30,7 @@ def check_declared(system: System, names: Iterable[str] = ()) -> None:
         for symbol in symbols_in(expr):
             if symbol in known or isinstance(symbol, (Param, Index)) or symbol.name == t.name:
                 continue
+            check_name(symbol.name, "symbol")  # which is what is wrong with one that nothing can be declared by
             near = closest(symbol.name, (n for n in declared if n != symbol.name), 0.5)
             meant = f"did you mean {near}? A parameter that is learned is" if near else "a parameter that is learned is"
             raise SpecError(
