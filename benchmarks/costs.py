@@ -63,7 +63,7 @@ class First:
     warm: float
 
 
-COMMANDS = ("--help", "list", "show specs/maze.py", "doctor")
+COMMANDS = ("--help", "list", "show specs/maze.py", "check specs/maze.py", "cite specs/maze.py", "doctor")
 
 
 def first_outputs(repeats: int) -> tuple[First, ...]:

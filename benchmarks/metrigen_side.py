@@ -30,9 +30,10 @@ NAME = "metrigen"
 
 def build(folder: Path) -> None:
     """Compile the specs into packages under ``folder`` and make them importable."""
-    from metrigen.build import compile_file, packages_of, spec_files, write_packages
+    from metrigen.build import compile_file, packages_of, write_packages
+    from metrigen.spec.files import spec_files
 
-    compiled = [compile_file(path, lambda shown: None, lambda stage: None) for path in spec_files([SPECS])]
+    compiled = [compile_file(path, lambda stage: None) for path in spec_files([SPECS])]
     write_packages(packages_of(compiled, folder))
     sys.path.insert(0, str(folder))
 

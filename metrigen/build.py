@@ -27,9 +27,9 @@ from metrigen.package.cost import Cost
 from metrigen.package.notices import notices
 from metrigen.package.page import page
 from metrigen.package.report import Report, report_of
-from metrigen.spec.load import Spec, line_of_system, load_spec, locate, project_root, raised_in_spec, shown_path
+from metrigen.spec.files import project_root
+from metrigen.spec.load import Spec, line_of_system, load_spec, locate, raised_in_spec
 from metrigen.spec.names import class_name
-from metrigen.spec.siblings import shared_among
 
 
 @dataclass(frozen=True)
@@ -41,27 +41,8 @@ class Package:
     files: dict[str, str]
 
 
-def spec_files(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """The spec files named by ``paths``: a folder stands for the Python files in it, but for those with a leading _ and
-    those that define no ``system`` and are imported by others of them."""
-    found: list[Path] = []
-    for path in map(Path.absolute, paths):  # a spec may change the working folder of those after it
-        inside = [path]
-        if path.is_dir():
-            files = sorted(file for file in path.glob("*.py") if not file.name.startswith("_"))
-            shared = shared_among(files)
-            inside = [file for file in files if file not in shared]
-        if not inside:
-            raise SpecError(
-                "no spec file in the folder", where=shown_path(path), fix="give a folder of .py files", see="spec-file"
-            )
-        found += [file for file in inside if file not in found]
-    return tuple(found)
-
-
 def compile_file(
     path: Path,
-    on_spec: Callable[[str], None],
     on_stage: Callable[[Stage], None],
     on_begin: Callable[[str], None] | None = None,
     out: Path | None = None,
@@ -71,7 +52,6 @@ def compile_file(
     spec = load_spec(path)
     if out is not None and project_root(path) is None:
         spec = _as_built(spec, out / spec.system.name)
-    on_spec(spec.path)
     on_stage(Stage("load", time.perf_counter() - start, None, None, None))
     with located(spec):
         compiled = compile_spec(spec, on_stage, on_begin)

@@ -21,7 +21,7 @@ from metrigen.integrators.memory import Memory
 from metrigen.integrators.scan import Scan, operations
 from metrigen.ir.evaluate import almost_everywhere
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import Kind, Leaf, Map, Program
+from metrigen.ir.nodes import Kind, Load, Map, Program
 from metrigen.ir.queries import maps_in
 from metrigen.passes.cse import count_ops
 from metrigen.passes.hoist import hoist
@@ -263,8 +263,8 @@ def _readout(derivation: Derivation, layer: Dynamics) -> tuple[Program, tuple[st
     raw = layer.lowering.sites("readout", {names[name]: e for name, e in densities.items()})
     if not degree_one:
         return _values(raw), tuple(densities)
-    leaves: dict[str, sp.Expr] = {name: Leaf(names[name], layer.origin) for name in densities}
-    scaled = normalised(leaves, Leaf("a__density", layer.origin, positive=True))
+    loads: dict[str, sp.Expr] = {name: Load(names[name], layer.origin) for name in densities}
+    scaled = normalised(loads, Load("a__density", layer.origin, positive=True))
     stores = tuple(Map(stores=((f"{name}__density", e),)) for name, e in scaled.items())
     outputs = tuple(f"{name}__density" for name in scaled)
     return _values(replace(raw, body=(*raw.body, *stores), outputs=outputs)), tuple(scaled)
@@ -281,7 +281,7 @@ def _diagnostics(layer: Dynamics, stepping: bool) -> dict[str, Program]:
 def _power(layer: Dynamics) -> Program:
     """The density of dH/dt = sum_u dH/du u_t + (dH/dt)_z under the dynamics of the lattice."""
     builder = Builder(layer)
-    state = {a.name: layer.leaf(a.name) for a in layer.state}
+    state = {a.name: layer.load(a.name) for a in layer.state}
     rates = RightHandSide.of(layer).at(builder, state, t)
     slopes = builder.call(layer.gradient(layer.derivation.hamiltonian), state, t)
     power = sp.Add(*(slopes[bar(name)] * builder.map(f"{name}__t", rate) for name, rate in rates.items()))

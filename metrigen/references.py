@@ -145,10 +145,9 @@ def citations(spec: Spec) -> tuple[Citation, ...]:
 
 def bibtex(spec: Spec) -> str:
     """The entries of a spec, each under a comment that says what it is cited for; comments are skipped by BibTeX."""
-    head = f"% {spec.system.name}: the methods that this spec uses, by metrigen"
     own = [f"% The spec refers to: {line}" for line in own_references(spec)]
     entries = [f"% {'; '.join(c.reasons)}\n{c.publication.bibtex()}" for c in citations(spec)]
-    return "\n\n".join(["\n".join([head, *own]), *entries]) + "\n"
+    return "\n".join([*own, "", "\n\n".join(entries)]) + "\n"
 
 
 def own_references(spec: Spec) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from tests.lengths import LONG
 ROOT = Path(__file__).resolve().parents[1]
 # SymPy's caches have a length that is read where SymPy is imported.
 IMPORTED = ("metrigen.caches", "sympy", "networkx", "jinja2", "typer", "rich.progress", "torch", "lightning_fabric",
-            "matplotlib.pyplot")  # fmt: skip
+            "matplotlib.pyplot", "metrigen.build")  # fmt: skip
 FORKS = not LONG and "forkserver" in multiprocessing.get_all_start_methods()
 SECONDS = 300.0  # that a process may take
 Done = subprocess.CompletedProcess[str]

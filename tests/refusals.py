@@ -134,7 +134,7 @@ class Midpoint(TimeStepper):
 
     def step(self, dynamics):
         builder, equations = Builder(dynamics), RightHandSide.of(dynamics)
-        start = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+        start = {a.name: dynamics.load(a.name) for a in dynamics.state}
         rates = equations.at(builder, start, dynamics.time)
         half = {n: builder.map(f"{n}__half", start[n] + self.dt * rate / 2) for n, rate in rates.items()}
         rates = equations.at(builder, half, dynamics.time + self.dt / 2)

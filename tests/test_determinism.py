@@ -67,7 +67,7 @@ def test_the_folder_of_the_checkout_is_in_no_file(
 
 
 def texts(spec: str) -> dict[str, str]:
-    compiled = compile_file(Path(spec), on_spec=lambda shown: None, on_stage=lambda stage: None)
+    compiled = compile_file(Path(spec), on_stage=lambda stage: None)
     return dict(compiled.files)
 
 

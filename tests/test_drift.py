@@ -16,7 +16,7 @@ SPECS = sorted((ROOT / "specs").glob("*.py"))
 def test_generated_is_up_to_date(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     path = spec.relative_to(ROOT)
-    compiled = compile_file(path, on_spec=lambda shown: None, on_stage=lambda stage: None)
+    compiled = compile_file(path, on_stage=lambda stage: None)
     (package,) = packages_of([compiled], Path("generated"))
     stale = differences(package)
     report = "\n".join(str(difference) for difference in stale)

@@ -83,7 +83,7 @@ def test_long_equations_end_in_a_pointer() -> None:
 
 @pytest.mark.parametrize("name", picked(GALLERY, "gas", "graph_heat", "linoss"))
 def test_the_functions_of_the_gallery_say_what_they_compute(name: str) -> None:
-    compiled = compile_file(ROOT / f"specs/gallery/{name}.py", lambda _: None, lambda _: None)
+    compiled = compile_file(ROOT / f"specs/gallery/{name}.py", lambda _: None)
     check_docs(compiled.files)
     assert "_t = " in docs_of(compiled.files["reference.py"])["step"]
 

@@ -193,7 +193,7 @@ def test_empty_folders_and_files_in_caches_are_the_users(loaded: Spec, tmp_path:
 
 
 def build(*files: Path, out: Path) -> None:
-    write_packages(packages_of([compile_file(file, lambda _: None, lambda _: None) for file in files], out))
+    write_packages(packages_of([compile_file(file, lambda _: None) for file in files], out))
 
 
 def test_names_that_differ_by_case_are_one_folder_elsewhere(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_the_bytes_do_not_depend_on_the_folder(tmp_path: Path, monkeypatch: pyte
     found = []
     for k, (folder, given) in enumerate([("project", "specs/deep/a.py"), ("project/specs", "deep/a.py"), (".", file)]):
         monkeypatch.chdir(tmp_path / folder)
-        (package,) = packages_of([compile_file(Path(given), lambda _: None, lambda _: None)], tmp_path / str(k))
+        (package,) = packages_of([compile_file(Path(given), lambda _: None)], tmp_path / str(k))
         found.append(package.files)
     assert found[0] == found[1] == found[2]
     assert "# Rebuild: metrigen build specs/deep/a.py\n" in found[0]["module.py"]
@@ -350,10 +350,6 @@ def test_two_builds_at_once(tmp_path: Path, root: Path) -> None:
     ]
     assert [process.wait(timeout=300) for process in running] == [0, 0]
     for name in ("a", "b"):
-        wanted = [
-            packages_of([compile_file(f, lambda _: None, lambda _: None)], tmp_path)[0].files
-            for f in files
-            if f.stem == name
-        ]
+        wanted = [packages_of([compile_file(f, lambda _: None)], tmp_path)[0].files for f in files if f.stem == name]
         assert [] in [compare_trees(text, tmp_path / "out" / name) for text in wanted]
     assert not list((tmp_path / "out").glob(".*"))

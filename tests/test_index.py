@@ -84,7 +84,7 @@ def test_every_term_of_a_shipped_package_has_a_line_that_assigns_its_value(name:
 
 @pytest.mark.parametrize("name", picked(GALLERY, *SHORT))
 def test_every_term_of_the_gallery_has_a_line_that_assigns_its_value(name: str) -> None:
-    compiled = compile_file(ROOT / f"specs/gallery/{name}.py", lambda _: None, lambda _: None)
+    compiled = compile_file(ROOT / f"specs/gallery/{name}.py", lambda _: None)
     found = table(compiled.files["DERIVATION.md"])
     check_places(found, compiled.files.__getitem__, compiled.derivation.system.entropy is not None)
     check_terms(found, compiled.derivation)

@@ -60,7 +60,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def built(spec: Path) -> Compiled:
-    compiled = compile_file(spec, on_spec=lambda shown: None, on_stage=lambda stage: None)
+    compiled = compile_file(spec, on_stage=lambda stage: None)
     packages_of([compiled], Path("generated"))
     return compiled
 

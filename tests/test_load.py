@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrigen.errors import SpecError, StructureError
+from metrigen.spec.files import shown_path
 from metrigen.spec.fingerprint import fingerprint
-from metrigen.spec.load import Spec, load_spec, locate, raised_in_spec, shown_path
+from metrigen.spec.load import Spec, load_spec, locate, raised_in_spec
 from metrigen.spec.source import quote
 
 WAVE = '''"""A wave: φ on a ring."""

@@ -29,7 +29,7 @@ def commands() -> list[list[str]]:
 
 def test_it_is_no_longer_than_a_reader_stays() -> None:
     assert len(README.splitlines()) < 150
-    assert len([line for line in blocks("python")[0].splitlines() if line.strip()]) <= 11
+    assert len([line for line in blocks("python")[0].splitlines() if line.strip()]) == 10
     assert len([line for line in blocks("python")[1].splitlines() if line.strip()]) <= 3
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
     assert len(pictures) == 3

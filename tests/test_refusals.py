@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import ast
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from typer.testing import CliRunner
 
 from metrigen.cli import app
 from metrigen.errors import REFUSALS
+from tests import processes
 from tests.conftest import ROOT
 from tests.lengths import spread
 from tests.refusals import FLOW, POINT, STEADY, Section, sections
@@ -60,7 +59,7 @@ def told(folder: Path, section: Section, text: str) -> tuple[int, str]:
     for name, base in (("spec", POINT), ("other", POINT), ("steady", STEADY), ("flow", FLOW)):
         (folder / f"{name}.py").write_text(base, encoding="utf-8")
     if section.kind == "run":
-        program = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+        program = processes.python("-c", text, cwd=folder)
         return program.returncode, program.stderr
     done = runner.invoke(app, shlex.split(text)[1:])
     return done.exit_code, done.stderr

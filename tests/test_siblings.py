@@ -11,8 +11,9 @@ import pytest
 
 import metrigen
 from metrigen import SpecError
-from metrigen.build import compile_file, spec_files
+from metrigen.build import compile_file
 from metrigen.emit.package import package_files
+from metrigen.spec.files import spec_files
 from metrigen.spec.fingerprint import fingerprint
 from metrigen.spec.load import load_spec, locate, raised_in_spec
 from tests.conftest import Run
@@ -60,7 +61,7 @@ def written(folder: Path, spec: str = SPEC, common: str = COMMON) -> Path:
 
 
 def files_of(path: Path) -> dict[str, str]:
-    return package_files(compile_file(path, lambda shown: None, lambda stage: None))
+    return package_files(compile_file(path, lambda stage: None))
 
 
 def test_a_spec_imports_a_file_beside_it(tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def test_what_is_imported_too_late_is_refused(tmp_path: Path) -> None:
     common = COMMON + "\ndef metric(F, G):\n    import late\n    return late.rate * F[q] * G[q]\n"
     path = written(tmp_path, METERED, common)
     with pytest.raises(SpecError, match=r"late\.py is imported after the spec was loaded"):
-        compile_file(path, lambda shown: None, lambda stage: None)
+        compile_file(path, lambda stage: None)
 
 
 def test_a_folder_of_specs_holds_what_they_share(tmp_path: Path) -> None:

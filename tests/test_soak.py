@@ -14,9 +14,9 @@ from tests.soak import BOUND, soak
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/statm")
 
 
-def test_twenty_seconds() -> None:
+def test_it_ends_well() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.soak", "20"], cwd=ROOT, capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "tests.soak", "5"], cwd=ROOT, capture_output=True, text=True, check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1", "METRIGEN_CPU_KERNELS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -83,6 +83,7 @@ def main(
     seeds: Annotated[str, typer.Option(help="of weights and films, e.g. 0,1,2")] = "0,1,2",
     films: Annotated[int, typer.Option(help="of the training data")] = Options.films,
     frames: Annotated[int, typer.Option(help="of a film in training; tests are ten times as long")] = Options.frames,
+    first: Annotated[int, typer.Option(help="frame of a film that a step may begin at, the latest")] = Options.first,
     test: Annotated[int, typer.Option(help="films of the test")] = Options.test,
     steps: Annotated[int, typer.Option(help="optimiser steps")] = Options.steps,
     batch: Annotated[int, typer.Option(help="films a step and process")] = Options.batch,
@@ -90,6 +91,7 @@ def main(
     entropy: Annotated[float, typer.Option(help="weight of the encoder's relative entropy")] = Options.entropy,
     width: Annotated[int, typer.Option(help="of encoder and decoder")] = Options.width,
     recurrent: Annotated[int, typer.Option(help="units of the recurrent network")] = Options.recurrent,
+    planes: Annotated[int, typer.Option(help="of a phase point", min=1)] = Options.planes,
     every: Annotated[int, typer.Option(help="steps between two validations and checkpoints")] = Options.every,
     name: Name = None,
     out: Out = ROOT / "runs" / "hgn",
@@ -104,11 +106,13 @@ def main(
     options = Options(
         systems=chosen(system, tuple(SYSTEMS), Options.systems, "--system"),
         models=chosen(model, tuple(VARIANTS), Options.models, "--model"),
-        seeds=seeds_of(seeds, "--seeds"), films=films, frames=frames, test=test, steps=steps, batch=batch, lr=lr,
-        entropy=entropy, width=width, recurrent=recurrent, every=every,
+        seeds=seeds_of(seeds, "--seeds"), films=films, frames=frames, first=first, test=test, steps=steps, batch=batch,
+        lr=lr, entropy=entropy, width=width, recurrent=recurrent, planes=planes, every=every,
     )  # fmt: skip
     if frames <= options.seen:
         raise typer.BadParameter(f"{frames} frames: the encoder is given {options.seen} of them", param_hint="--frames")
+    if not 0 <= first < frames - options.seen:
+        raise typer.BadParameter(f"{first}: {options.seen + 1} frames of {frames} must follow it", param_hint="--first")
     if smoke:
         options = replace(options, **SMOKE)
     folder = resume or run_folder(out, name, f"seeds{'-'.join(map(str, options.seeds))}")

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.hgn_model import PHASE, VARIANTS, Film, Hamiltonian
+from trainers.hgn_model import VARIANTS, Film, Hamiltonian
 from trainers.hgn_systems import SIDE, SYSTEMS, frames_of
 from trainers.hgn_training import LONG, TEST, Case, Options, films_of, orbit_of
 
@@ -49,8 +49,8 @@ def _strips(networks: Mapping[Case, Film], options: Options, system: str, seed: 
         back = frames_of(SYSTEMS[system], orbit_of(any_case, TEST, options.test), -np.arange(frames))[0]
         strips.append(("true, backwards", _strip(back, within)))
         strips.append(("leapfrog, backwards", _strip(network.film(starts["hamiltonian"], frames, -1.0)[0], within)))
-        numbers = torch.from_numpy(np.random.default_rng(0).normal(size=(1, PHASE)).astype(np.float32))
-        strips.append(("leapfrog, drawn", _strip(network.film(numbers, frames)[0], within)))
+        drawn = np.random.default_rng(0).normal(size=(1, options.sizes.phase)).astype(np.float32)
+        strips.append(("leapfrog, drawn", _strip(network.film(torch.from_numpy(drawn), frames)[0], within)))
     return strips
 
 

@@ -22,7 +22,7 @@ from trainers.common import (
     save_checkpoint,
     spec_hash,
 )
-from trainers.hgn_model import PHASE, VARIANTS, Film, Hamiltonian, Sizes, build
+from trainers.hgn_model import VARIANTS, Film, Hamiltonian, Sizes, build
 from trainers.hgn_systems import SYSTEMS, Orbit, frames_of
 from trainers.sizes import parameters
 from trainers.trajectories import divergence_steps, misses
@@ -55,9 +55,10 @@ class Options:
 
     systems, models   names in SYSTEMS and VARIANTS      seeds   of weights and films
     films, frames     of the training data               test    films, each LONG times as long
+    first             how many frames into its film what a step learns from may begin, at most
     steps, batch, lr  of Adam: steps, films a step and process, peak learning rate
     entropy           weight of the relative entropy of the encoder's Gaussian
-    seen, glance, width, recurrent   see hgn_model.Sizes
+    seen, glance, width, recurrent, planes   see hgn_model.Sizes
     every             steps between two validations and checkpoints
     """
 
@@ -66,6 +67,7 @@ class Options:
     seeds: tuple[int, ...] = (0, 1, 2)
     films: int = 500
     frames: int = 20
+    first: int = 0
     test: int = 200
     steps: int = 1500
     batch: int = 32
@@ -75,11 +77,12 @@ class Options:
     glance: int = 32
     width: int = 64
     recurrent: int = 32
+    planes: int = 1
     every: int = 100
 
     @property
     def sizes(self) -> Sizes:
-        return Sizes(self.seen, self.glance, self.width, self.recurrent)
+        return Sizes(self.seen, self.glance, self.width, self.recurrent, self.planes)
 
     def cases(self) -> Iterator[Case]:
         """System after system, all models of a seed together."""
@@ -100,10 +103,16 @@ def films_of(case: Case, stream: int, count: int, frames: int) -> Tensor:
 
 
 def batch_of(options: Options, case: Case, step: int, rank: int) -> tuple[Tensor, Tensor]:
-    """Numbers of films and normal numbers (N, PHASE) of one step: of (seed, step, rank) alone."""
+    """Numbers of films and normal numbers (N, P) of one step: of (seed, step, rank) alone."""
     rng = np.random.default_rng([case.seed, 3, step, rank])
     chosen = torch.from_numpy(rng.integers(options.films, size=options.batch))
-    return chosen, torch.from_numpy(rng.normal(size=(options.batch, PHASE)).astype(np.float32))
+    return chosen, torch.from_numpy(rng.normal(size=(options.batch, options.sizes.phase)).astype(np.float32))
+
+
+def window_of(options: Options, case: Case, step: int, rank: int) -> slice:
+    """The frames of all films of one step: of (seed, step, rank) alone. Later ones show the encoder more of a film."""
+    begun = int(np.random.default_rng([case.seed, 4, step, rank]).integers(options.first + 1))
+    return slice(begun, min(options.frames, begun + horizon(step, options)))
 
 
 def rate(step: int, steps: int) -> float:
@@ -166,7 +175,8 @@ def train(
     with interruption() as stopped:
         while done < options.steps and done != stop_after and not fabric.broadcast(stopped()):
             chosen, noise = (x.to(fabric.device) for x in batch_of(options, case, done, fabric.global_rank))
-            loss = _step(fabric, model, adam, films[chosen, : horizon(done, options)], noise, options, done)
+            shown = films[chosen, window_of(options, case, done, fabric.global_rank)]
+            loss = _step(fabric, model, adam, shown, noise, options, done)
             done += 1
             if done % LOGGED == 0 or done == options.steps:
                 run.log("train", step=done, loss=loss)

@@ -1,5 +1,5 @@
 """Pages in a real browser: ``python -m website.browser PAGE.html ...`` looks at each in headless Chromium, as wide as a
-telephone and as a screen, light and dark, for what is wider than the page, what lies on top of what, and pale text.
+telephone, a tablet and a screen, light and dark, for what is wider than the page, what lies on top of what, pale text.
 
 It loads files, and nothing from elsewhere. Exit code 1 where something was found.
 """
@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-WIDTHS = (390, 1280)
+WIDTHS = (390, 768, 1280)
 LOOKS = {"light": 1, "dark": 0}
 CONTRAST = 3.0  # of text and what is behind it: the least that the guidelines of accessibility ask of large text
 SCRIPT = r"""
@@ -115,6 +115,10 @@ def lines(pages: Iterable[Path]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    told = list(lines(map(Path, sys.argv[1:])))
-    print("\n".join(told) or f"{len(sys.argv) - 1} pages are as they should be")
-    sys.exit(bool(told))
+    many = 0
+    for line in lines(map(Path, sys.argv[1:])):
+        print(line, flush=True)
+        many += 1
+    if not many:
+        print(f"{len(sys.argv) - 1} pages are as they should be")
+    sys.exit(many > 0)

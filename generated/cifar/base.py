@@ -73,7 +73,7 @@ class BaseLayer(Surface):
     @backend.setter
     def backend(self, value: str) -> None:
         if value not in self.BACKENDS:
-            why = f"{self.WITHOUT[value]}" if value in self.WITHOUT else "is not emitted for this package"
+            why = self.WITHOUT.get(value, "is not emitted for this package")
             raise ValueError(f"backend={value!r} {why}; use one of {self.BACKENDS}")
         if self.OPERATORS is not None:
             self.OPERATORS.check(value)

@@ -3,7 +3,7 @@
 
 torch.compile makes it once for a dtype, a device, channels and sites, and what takes a gradient, for any number of
 samples: with sites that are free its code would read neighbours one by one. K steps are a loop around it.
-The way back is the compiled adjoint of a step, at the states that the way there left. Where gradients of gradients are
+The adjoint is the compiled one of a step, at the states that the steps forward left. Where gradients of gradients are
 recorded, autograd of the reference takes its place.
 """
 
@@ -39,7 +39,7 @@ def compiled(step: Run, adjoint: Run, held: Tensors = ()) -> Run:
 
 
 class _Step(torch.autograd.Function):
-    """A step and its way back, both compiled."""
+    """A step and its adjoint, both compiled."""
 
     @staticmethod
     def forward(ctx: Any, step: Run, adjoint: Run, held: Tensors, *given: Tensor) -> Tensors:
@@ -58,7 +58,7 @@ class _Step(torch.autograd.Function):
 
 def _run(function: Run, asked: tuple[bool, ...], held: Tensors, given: Tensors) -> Tensors:
     """The compiled function, of what it was compiled for: dense tensors without a history. The function as it is where
-    something looks at every call of torch, or traces the way back."""
+    something looks at every call of torch, or traces the adjoint."""
     if torch.compiler.is_compiling() or _get_current_dispatch_mode() is not None:
         return _only(function(*held, *given), asked)
     first = given[0]

@@ -56,14 +56,14 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     return around[margin : margin + numbers].view(shape)
 
 
-def told(kernel, like: Tensor):
-    """The kernel, whose first launch on a kind of device, where it is compiled, is told to the logger."""
-    _tell(kernel.fn.__name__, like.device.type)
+def logged(kernel, like: Tensor):
+    """The kernel, whose first launch on a kind of device, where it is compiled, is logged."""
+    _log_first(kernel.fn.__name__, like.device.type)
     return kernel
 
 
 @functools.lru_cache(maxsize=None)
-def _tell(name: str, device: str) -> None:
+def _log_first(name: str, device: str) -> None:
     LOG.info("Cifar: the Triton kernel %s is launched on %s for the first time", name, device)
 
 
@@ -112,7 +112,7 @@ def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
+        logged(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -1326,15 +1326,15 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
         constants["num_warps"] = _warps(_name(kernel), options["TILE"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
+        logged(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
             *(x.contiguous() for x in args), like.shape[1], count, **options, **constants
         )
 
 
 @triton.jit
-def _read4(plane, near, TILE: tl.constexpr):
+def _read4(plane, neighbour, TILE: tl.constexpr):
     """Values of a plane at 4 neighbours of every site: one gather."""
-    found = tl.reshape(tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0)), [TILE, 2, 2])
+    found = tl.reshape(tl.where(neighbour < 0, 0.0, tl.gather(plane, tl.maximum(neighbour, 0), 0)), [TILE, 2, 2])
     half1_0, half1_1 = tl.split(found)
     at0, at1 = tl.split(half1_0)
     at2, at3 = tl.split(half1_1)
@@ -1373,7 +1373,7 @@ def _coefficient(pointer, channel, ACC: tl.constexpr):
 
 @triton.jit
 def _mix(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.constexpr):
-    """out_c = sum_d M_cd planes_d over a group: products of registers, nothing between threads."""
+    """out_c = sum_d M_cd planes_d over a group, in registers alone."""
     out = ()
     for c in tl.static_range(GROUP):
         row = tl.zeros_like(planes[0])
@@ -1385,7 +1385,7 @@ def _mix(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.constexpr):
 
 @triton.jit
 def _mix_transposed(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.constexpr):
-    """out_c = sum_d M_dc planes_d over a group: products of registers, nothing between threads."""
+    """out_c = sum_d M_dc planes_d over a group, in registers alone."""
     out = ()
     for c in tl.static_range(GROUP):
         row = tl.zeros_like(planes[0])
@@ -1419,10 +1419,22 @@ def _step_0(phi, pi, dt):
 
 @triton.jit
 def _step_1(
-    phi_1, pi, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, decay, m2, dt, near_0, TILE: tl.constexpr
+    phi_1,
+    pi,
+    inside_0_m1,
+    inside_0_p1,
+    inside_m1_0,
+    inside_p1_0,
+    c1,
+    c2,
+    decay,
+    m2,
+    dt,
+    neighbour_0,
+    TILE: tl.constexpr,
 ):
     """Part 2 of 3 of ``step``: dV_dphi, pi_2."""
-    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, neighbour_0, TILE)
     dV_dphi = (
         phi_1 * m2
         + ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0) * c1
@@ -1469,11 +1481,11 @@ def _step_adjoint_1(
     decay,
     m2,
     dt,
-    near_0,
+    neighbour_0,
     TILE: tl.constexpr,
 ):
     """Part 2 of 5 of ``step_adjoint``: dV_dphi, pi_1, pi_2, dt_bar4."""
-    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, neighbour_0, TILE)
     dV_dphi = (
         phi_1 * m2
         + ((phi_1 - phi_1_m1_0) * inside_m1_0 + (phi_1 - phi_1_p1_0) * inside_p1_0) * c1
@@ -1509,13 +1521,13 @@ def _step_adjoint_3(
     inside_p1_0,
     decay,
     dt,
-    near_0,
+    neighbour_0,
     TILE: tl.constexpr,
 ):
     """Part 4 of 5 of ``step_adjoint``: pi_1_bar10, dV_dphi_bar12, decay_bar9, dt_bar11, c1_bar13,
     c2_bar14, m2_bar15.
     """
-    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, neighbour_0, TILE)
     pi_1_bar10 = decay * pi_2_bar7
     v_2 = 0.5 * pi_1_bar10
     dV_dphi_bar12 = dt * (-0.5 * pi_5_bar3 - v_2)
@@ -1541,11 +1553,13 @@ def _step_adjoint_4(
     c2,
     m2,
     dt,
-    near_0,
+    neighbour_0,
     TILE: tl.constexpr,
 ):
     """Part 5 of 5 of ``step_adjoint``: phi_bar, pi_bar, dt_bar17."""
-    dV_dphi_bar12_m1_0, dV_dphi_bar12_0_m1, dV_dphi_bar12_0_p1, dV_dphi_bar12_p1_0 = _read4(dV_dphi_bar12, near_0, TILE)
+    dV_dphi_bar12_m1_0, dV_dphi_bar12_0_m1, dV_dphi_bar12_0_p1, dV_dphi_bar12_p1_0 = _read4(
+        dV_dphi_bar12, neighbour_0, TILE
+    )
     phi_bar = (
         ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dV_dphi_bar12
         + phi_next_bar
@@ -1563,7 +1577,7 @@ def _step_adjoint_4(
 def _step(
     phi,
     pi,
-    near_0,
+    neighbour_0,
     inside_0_m1,
     inside_0_p1,
     inside_m1_0,
@@ -1606,7 +1620,7 @@ def _step(
             _coefficient(decay_ptr, first + c, ACC),
             _coefficient(m2_ptr, first + c, ACC),
             dt,
-            near_0,
+            neighbour_0,
             TILE,
         )
         dV_dphi += (dV_dphi_c,)
@@ -1655,7 +1669,7 @@ def evolve_kernel(
     i0 = at // N1
     i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near_0 = tl.reshape(
+    neighbour_0 = tl.reshape(
         tl.join(
             tl.join(
                 tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
@@ -1679,7 +1693,7 @@ def evolve_kernel(
         phi, pi = _step(
             phi,
             pi,
-            near_0,
+            neighbour_0,
             inside_0_m1,
             inside_0_p1,
             inside_m1_0,
@@ -1742,7 +1756,7 @@ def evolve_adjoint_kernel(
     i0 = at // N1
     i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near_0 = tl.reshape(
+    neighbour_0 = tl.reshape(
         tl.join(
             tl.join(
                 tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
@@ -1771,7 +1785,7 @@ def evolve_adjoint_kernel(
         phi, pi = _step(
             phi,
             pi,
-            near_0,
+            neighbour_0,
             inside_0_m1,
             inside_0_p1,
             inside_m1_0,
@@ -1833,7 +1847,7 @@ def evolve_adjoint_kernel(
                 _coefficient(decay_ptr, first + c, ACC),
                 _coefficient(m2_ptr, first + c, ACC),
                 dt,
-                near_0,
+                neighbour_0,
                 TILE,
             )
             dV_dphi += (dV_dphi_c,)
@@ -1876,7 +1890,7 @@ def evolve_adjoint_kernel(
                     inside_p1_0,
                     _coefficient(decay_ptr, first + c, ACC),
                     dt,
-                    near_0,
+                    neighbour_0,
                     TILE,
                 )
             )
@@ -1910,7 +1924,7 @@ def evolve_adjoint_kernel(
                 _coefficient(c2_ptr, first + c, ACC),
                 _coefficient(m2_ptr, first + c, ACC),
                 dt,
-                near_0,
+                neighbour_0,
                 TILE,
             )
             phi_bar += (phi_bar_c,)

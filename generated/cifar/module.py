@@ -12,7 +12,7 @@ from torch import Tensor
 
 from . import operators, reference
 from .base import Tensors, as_dtype, as_step, by_reference, exact
-from .checks import checked, told
+from .checks import checked, warn_above_limit
 from .frames import framed
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
@@ -97,7 +97,7 @@ class Cifar(Stepping, LatticeLayer):
         self.steps = 2 if steps is None else steps
         register_parameters(self, init, device, dtype)
         self.dt = 0.5 if dt is None else dt
-        told(self, dt, 0.9759)
+        warn_above_limit(self, dt, 0.9759)
 
     @property
     def dt(self) -> float | Tensor:

@@ -326,7 +326,7 @@ ON_REQUEST = ("dt",)  # cotangents that an adjoint of steps makes where it is to
 
 Kinds = tuple[tuple[str, str], ...]  # names of arrays, each with its kind
 Strides = ctypes.Array[ctypes.c_long] | None
-FEW_KEPT = True  # the way back of many steps keeps few states
+FEW_SAVED = True  # the adjoint of many steps keeps few states
 
 
 def _group(channels: int) -> int:
@@ -511,7 +511,7 @@ def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: i
 def rollout_adjoint(
     cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, every: int, varied: bool = True
 ) -> Tensors:
-    """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the way back meets
+    """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the adjoint meets
     them."""
     unit = _Unit("rollout_adjoint", state[0], steps, varied, own(fixed))
     if unit.library is None:

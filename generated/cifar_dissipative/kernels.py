@@ -56,14 +56,14 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     return around[margin : margin + numbers].view(shape)
 
 
-def told(kernel, like: Tensor):
-    """The kernel, whose first launch on a kind of device, where it is compiled, is told to the logger."""
-    _tell(kernel.fn.__name__, like.device.type)
+def logged(kernel, like: Tensor):
+    """The kernel, whose first launch on a kind of device, where it is compiled, is logged."""
+    _log_first(kernel.fn.__name__, like.device.type)
     return kernel
 
 
 @functools.lru_cache(maxsize=None)
-def _tell(name: str, device: str) -> None:
+def _log_first(name: str, device: str) -> None:
     LOG.info("CifarDissipative: the Triton kernel %s is launched on %s for the first time", name, device)
 
 
@@ -112,7 +112,7 @@ def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
+        logged(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -906,15 +906,15 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
         constants["num_warps"] = _warps(_name(kernel), options["TILE"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
+        logged(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
             *(x.contiguous() for x in args), like.shape[1], count, **options, **constants
         )
 
 
 @triton.jit
-def _read4(plane, near, TILE: tl.constexpr):
+def _read4(plane, neighbour, TILE: tl.constexpr):
     """Values of a plane at 4 neighbours of every site: one gather."""
-    found = tl.reshape(tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0)), [TILE, 2, 2])
+    found = tl.reshape(tl.where(neighbour < 0, 0.0, tl.gather(plane, tl.maximum(neighbour, 0), 0)), [TILE, 2, 2])
     half1_0, half1_1 = tl.split(found)
     at0, at1 = tl.split(half1_0)
     at2, at3 = tl.split(half1_1)
@@ -933,10 +933,23 @@ def _store_plane(pointer, at, value, ok):
 
 @triton.jit
 def _step_0(
-    phi, pi, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, gamma, k, m2, dt, near_0, TILE: tl.constexpr
+    phi,
+    pi,
+    inside_0_m1,
+    inside_0_p1,
+    inside_m1_0,
+    inside_p1_0,
+    c1,
+    c2,
+    gamma,
+    k,
+    m2,
+    dt,
+    neighbour_0,
+    TILE: tl.constexpr,
 ):
     """``step``: phi_next, pi_next."""
-    phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, near_0, TILE)
+    phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, neighbour_0, TILE)
     dH_dphi_v = (
         phi * m2
         + ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0) * c1
@@ -965,13 +978,13 @@ def _step_adjoint_0(
     k,
     m2,
     dt,
-    near_0,
+    neighbour_0,
     TILE: tl.constexpr,
 ):
     """Part 1 of 2 of ``step_adjoint``: dH_dphi_bar8, pi_bar, dt_bar1, gamma_bar4, k_bar6, c1_bar9,
     c2_bar10, m2_bar11.
     """
-    phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, near_0, TILE)
+    phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, neighbour_0, TILE)
     v_0 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0
     v_1 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1
     dH_dphi_v = phi * m2 + v_0 * c1 + v_1 * c2
@@ -1002,11 +1015,11 @@ def _step_adjoint_1(
     c1,
     c2,
     m2,
-    near_0,
+    neighbour_0,
     TILE: tl.constexpr,
 ):
     """Part 2 of 2 of ``step_adjoint``: phi_bar."""
-    dH_dphi_bar8_m1_0, dH_dphi_bar8_0_m1, dH_dphi_bar8_0_p1, dH_dphi_bar8_p1_0 = _read4(dH_dphi_bar8, near_0, TILE)
+    dH_dphi_bar8_m1_0, dH_dphi_bar8_0_m1, dH_dphi_bar8_0_p1, dH_dphi_bar8_p1_0 = _read4(dH_dphi_bar8, neighbour_0, TILE)
     phi_bar = (
         ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar8
         + phi_next_bar
@@ -1020,7 +1033,7 @@ def _step_adjoint_1(
 def _step(
     phi,
     pi,
-    near_0,
+    neighbour_0,
     inside_0_m1,
     inside_0_p1,
     inside_m1_0,
@@ -1040,7 +1053,7 @@ def _step(
     pi_t = -gamma*pi
     """
     phi_next, pi_next = _step_0(
-        phi, pi, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, gamma, k, m2, dt, near_0, TILE
+        phi, pi, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, gamma, k, m2, dt, neighbour_0, TILE
     )
     return phi_next, pi_next
 
@@ -1078,7 +1091,7 @@ def evolve_kernel(
     i0 = at // N1
     i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near_0 = tl.reshape(
+    neighbour_0 = tl.reshape(
         tl.join(
             tl.join(
                 tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
@@ -1105,7 +1118,21 @@ def evolve_kernel(
     dt = tl.load(dt_ptr).to(ACC)
     for _ in range(K):
         phi, pi = _step(
-            phi, pi, near_0, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, gamma, k, m2, dt, TILE, ACC
+            phi,
+            pi,
+            neighbour_0,
+            inside_0_m1,
+            inside_0_p1,
+            inside_m1_0,
+            inside_p1_0,
+            c1,
+            c2,
+            gamma,
+            k,
+            m2,
+            dt,
+            TILE,
+            ACC,
         )
     _store_plane(phi_out_ptr, base, phi, ok)
     _store_plane(pi_out_ptr, base, pi, ok)
@@ -1151,7 +1178,7 @@ def evolve_adjoint_kernel(
     i0 = at // N1
     i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near_0 = tl.reshape(
+    neighbour_0 = tl.reshape(
         tl.join(
             tl.join(
                 tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
@@ -1183,7 +1210,21 @@ def evolve_adjoint_kernel(
         _store_plane(phi_kept_ptr, base + k_2 * stride, phi, ok)
         _store_plane(pi_kept_ptr, base + k_2 * stride, pi, ok)
         phi, pi = _step(
-            phi, pi, near_0, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, gamma, k, m2, dt, TILE, ACC
+            phi,
+            pi,
+            neighbour_0,
+            inside_0_m1,
+            inside_0_p1,
+            inside_m1_0,
+            inside_p1_0,
+            c1,
+            c2,
+            gamma,
+            k,
+            m2,
+            dt,
+            TILE,
+            ACC,
         )
     _store_plane(phi_kept_ptr, base + (K - 1) * stride, phi, ok)
     _store_plane(pi_kept_ptr, base + (K - 1) * stride, pi, ok)
@@ -1216,7 +1257,7 @@ def evolve_adjoint_kernel(
             k,
             m2,
             dt,
-            near_0,
+            neighbour_0,
             TILE,
         )
         c1_bar_sum += c1_bar9
@@ -1227,7 +1268,17 @@ def evolve_adjoint_kernel(
         if VARIED:
             dt_bar_sum += dt_bar1
         phi_bar = _step_adjoint_1(
-            dH_dphi_bar8, phi_next_bar, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, m2, near_0, TILE
+            dH_dphi_bar8,
+            phi_next_bar,
+            inside_0_m1,
+            inside_0_p1,
+            inside_m1_0,
+            inside_p1_0,
+            c1,
+            c2,
+            m2,
+            neighbour_0,
+            TILE,
         )
         phi_next_bar, pi_next_bar = phi_bar, pi_bar
     _store_plane(phi_bar_ptr, base, phi_next_bar, ok)

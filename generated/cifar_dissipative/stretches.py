@@ -1,5 +1,5 @@
 # Part of every package that metrigen 0.1.0 emits. Do not edit.
-"""Many steps as stretches of fewer: states on the way, and a way back that keeps few of them."""
+"""Many steps as stretches of fewer: states on the way, and an adjoint that keeps few of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from .base import Tensors
 
 Evolve = Callable[..., Any]
-KEPT = 128  # steps up to which a way back keeps what it needs of each; beyond, as many states as a root of them
+SAVED = 128  # steps up to which an adjoint keeps what it needs of each; beyond, as many states as a root of them
 
 
 def segment(fixed: Tensors, driven: Sequence[int], first: int, count: int) -> Tensors:
@@ -60,7 +60,7 @@ def long_adjoint(
 ) -> Tensors:  # fmt: skip
     """Cotangents of many steps: the states at the ends of stretches are taken once more, then the stretches backwards.
     As many states are in memory as a root of the steps, twice."""
-    if steps <= KEPT:
+    if steps <= SAVED:
         return tuple(evolve_adjoint(cotangents, state, fixed, steps))
     every = math.isqrt(steps - 1) + 1
     whole = (steps - 1) // every * every
@@ -87,7 +87,7 @@ class _Saved:
 
 
 def taken_again(evolve: Evolve, state: Tensors, fixed: Tensors, count: int) -> Tensors:
-    """``evolve(state, fixed, count)``, of which autograd keeps what it was given alone: the way back takes the steps
+    """``evolve(state, fixed, count)``, of which autograd keeps what it was given alone: the adjoint takes the steps
     once more and finds what was saved, in the order in which it was.
 
     As ``torch.utils.checkpoint`` without reentry, but that what is saved stays at hand until the last step is taken: a
@@ -108,8 +108,10 @@ def taken_again(evolve: Evolve, state: Tensors, fixed: Tensors, count: int) -> T
 
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
         end: Tensors = evolve(state, fixed, count)
-    for holder in (found for known in saved if (found := known())):
-        holder.x = None
+    for known in saved:
+        holder = known()
+        if holder is not None:
+            holder.x = None
     return end
 
 

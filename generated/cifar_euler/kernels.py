@@ -56,14 +56,14 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     return around[margin : margin + numbers].view(shape)
 
 
-def told(kernel, like: Tensor):
-    """The kernel, whose first launch on a kind of device, where it is compiled, is told to the logger."""
-    _tell(kernel.fn.__name__, like.device.type)
+def logged(kernel, like: Tensor):
+    """The kernel, whose first launch on a kind of device, where it is compiled, is logged."""
+    _log_first(kernel.fn.__name__, like.device.type)
     return kernel
 
 
 @functools.lru_cache(maxsize=None)
-def _tell(name: str, device: str) -> None:
+def _log_first(name: str, device: str) -> None:
     LOG.info("CifarEuler: the Triton kernel %s is launched on %s for the first time", name, device)
 
 
@@ -112,7 +112,7 @@ def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
+        logged(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -1115,15 +1115,15 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
         constants["num_warps"] = _warps(_name(kernel), options["TILE"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
+        logged(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
             *(x.contiguous() for x in args), like.shape[1], count, **options, **constants
         )
 
 
 @triton.jit
-def _read4(plane, near, TILE: tl.constexpr):
+def _read4(plane, neighbour, TILE: tl.constexpr):
     """Values of a plane at 4 neighbours of every site: one gather."""
-    found = tl.reshape(tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0)), [TILE, 2, 2])
+    found = tl.reshape(tl.where(neighbour < 0, 0.0, tl.gather(plane, tl.maximum(neighbour, 0), 0)), [TILE, 2, 2])
     half1_0, half1_1 = tl.split(found)
     at0, at1 = tl.split(half1_0)
     at2, at3 = tl.split(half1_1)
@@ -1162,7 +1162,7 @@ def _coefficient(pointer, channel, ACC: tl.constexpr):
 
 @triton.jit
 def _mix(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.constexpr):
-    """out_c = sum_d M_cd planes_d over a group: products of registers, nothing between threads."""
+    """out_c = sum_d M_cd planes_d over a group, in registers alone."""
     out = ()
     for c in tl.static_range(GROUP):
         row = tl.zeros_like(planes[0])
@@ -1189,10 +1189,10 @@ def _add_lanes(pointer, at, planes, ok, N: tl.constexpr, GROUP: tl.constexpr):
 
 @triton.jit
 def _step_0(
-    phi, pi, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, gamma, m2, dt, near_0, TILE: tl.constexpr
+    phi, pi, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, c1, c2, gamma, m2, dt, neighbour_0, TILE: tl.constexpr
 ):
     """Part 1 of 2 of ``step``: dH_dphi, pi_2, phi_next."""
-    phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, near_0, TILE)
+    phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, neighbour_0, TILE)
     dH_dphi = (
         phi * m2
         + ((phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0) * c1
@@ -1226,13 +1226,13 @@ def _step_adjoint_0(
     gamma,
     m2,
     dt,
-    near_0,
+    neighbour_0,
     TILE: tl.constexpr,
 ):
     """Part 1 of 3 of ``step_adjoint``: dH_dphi, pi_2, pi_1_bar6, dH_dpi_bar10, dH_dphi_bar11, dt_bar2,
     gamma_bar4, c1_bar12, c2_bar13, m2_bar14.
     """
-    phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, near_0, TILE)
+    phi_m1_0, phi_0_m1, phi_0_p1, phi_p1_0 = _read4(phi, neighbour_0, TILE)
     pi_1_bar6 = dt * pi_next_bar
     v_1 = (phi - phi_m1_0) * inside_m1_0 + (phi - phi_p1_0) * inside_p1_0
     v_2 = (phi - phi_0_m1) * inside_0_m1 + (phi - phi_0_p1) * inside_0_p1
@@ -1265,11 +1265,13 @@ def _step_adjoint_1(
     c1,
     c2,
     m2,
-    near_0,
+    neighbour_0,
     TILE: tl.constexpr,
 ):
     """Part 2 of 3 of ``step_adjoint``: phi_bar, dt_bar1."""
-    dH_dphi_bar11_m1_0, dH_dphi_bar11_0_m1, dH_dphi_bar11_0_p1, dH_dphi_bar11_p1_0 = _read4(dH_dphi_bar11, near_0, TILE)
+    dH_dphi_bar11_m1_0, dH_dphi_bar11_0_m1, dH_dphi_bar11_0_p1, dH_dphi_bar11_p1_0 = _read4(
+        dH_dphi_bar11, neighbour_0, TILE
+    )
     pi_1_v = B_pi - dH_dphi
     phi_bar = (
         ((inside_m1_0 + inside_p1_0) * c1 + (inside_0_m1 + inside_0_p1) * c2 + m2) * dH_dphi_bar11
@@ -1292,7 +1294,7 @@ def _step_adjoint_2(dH_dpi_bar10, pi_bar8, pi_next_bar):
 def _step(
     phi,
     pi,
-    near_0,
+    neighbour_0,
     inside_0_m1,
     inside_0_p1,
     inside_m1_0,
@@ -1332,7 +1334,7 @@ def _step(
             _coefficient(gamma_ptr, first + c, ACC),
             _coefficient(m2_ptr, first + c, ACC),
             dt,
-            near_0,
+            neighbour_0,
             TILE,
         )
         dH_dphi += (dH_dphi_c,)
@@ -1380,7 +1382,7 @@ def evolve_kernel(
     i0 = at // N1
     i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near_0 = tl.reshape(
+    neighbour_0 = tl.reshape(
         tl.join(
             tl.join(
                 tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
@@ -1404,7 +1406,7 @@ def evolve_kernel(
         phi, pi = _step(
             phi,
             pi,
-            near_0,
+            neighbour_0,
             inside_0_m1,
             inside_0_p1,
             inside_m1_0,
@@ -1466,7 +1468,7 @@ def evolve_adjoint_kernel(
     i0 = at // N1
     i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near_0 = tl.reshape(
+    neighbour_0 = tl.reshape(
         tl.join(
             tl.join(
                 tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
@@ -1495,7 +1497,7 @@ def evolve_adjoint_kernel(
         phi, pi = _step(
             phi,
             pi,
-            near_0,
+            neighbour_0,
             inside_0_m1,
             inside_0_p1,
             inside_m1_0,
@@ -1558,7 +1560,7 @@ def evolve_adjoint_kernel(
                 _coefficient(gamma_ptr, first + c, ACC),
                 _coefficient(m2_ptr, first + c, ACC),
                 dt,
-                near_0,
+                neighbour_0,
                 TILE,
             )
             dH_dphi += (dH_dphi_c,)
@@ -1595,7 +1597,7 @@ def evolve_adjoint_kernel(
                 _coefficient(c1_ptr, first + c, ACC),
                 _coefficient(c2_ptr, first + c, ACC),
                 _coefficient(m2_ptr, first + c, ACC),
-                near_0,
+                neighbour_0,
                 TILE,
             )
             phi_bar += (phi_bar_c,)

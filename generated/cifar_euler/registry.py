@@ -266,13 +266,13 @@ class Operators:
         return -1 if own_of_samples(kind, x) else None
 
     def _asked(self, ctx: Any, arrays: Names) -> tuple[bool, ...]:
-        """What an adjoint is told: whether a gradient is to flow into what has a cotangent on request."""
+        """What an adjoint is given as ``varied``: whether a gradient flows into what has a cotangent on request."""
         if not self.on_request:
             return ()
         return (any(ctx.needs_input_grad[i] for i, name in enumerate(arrays) if name in self.on_request),)
 
-    def _told(self, module: ModuleType, name: str, given: tuple[Any, ...]) -> tuple[Run, tuple[Any, ...]]:
-        """The adjoint of a module as it is told, and what else it is given; others make all cotangents always."""
+    def _varying(self, module: ModuleType, name: str, given: tuple[Any, ...]) -> tuple[Run, tuple[Any, ...]]:
+        """The adjoint of a module with ``varied`` set, and what else it is given; others make all cotangents always."""
         run = getattr(module, name)
         if not self.on_request:
             return run, given

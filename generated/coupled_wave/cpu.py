@@ -319,7 +319,7 @@ def _refused(entry: str, missing: int, threads: int, what: str) -> MemoryError:
 
 
 Kinds = tuple[tuple[str, str], ...]  # names of arrays, each with its kind
-FEW_KEPT = True  # the way back of many steps keeps few states
+FEW_SAVED = True  # the adjoint of many steps keeps few states
 
 
 def _group(channels: int) -> int:
@@ -477,7 +477,7 @@ def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: i
 
 
 def rollout_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
-    """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the way back meets
+    """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the adjoint meets
     them."""
     unit = _Unit("rollout_adjoint", state[0], steps)
     if unit.library is None:

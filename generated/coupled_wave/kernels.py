@@ -56,14 +56,14 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     return around[margin : margin + numbers].view(shape)
 
 
-def told(kernel, like: Tensor):
-    """The kernel, whose first launch on a kind of device, where it is compiled, is told to the logger."""
-    _tell(kernel.fn.__name__, like.device.type)
+def logged(kernel, like: Tensor):
+    """The kernel, whose first launch on a kind of device, where it is compiled, is logged."""
+    _log_first(kernel.fn.__name__, like.device.type)
     return kernel
 
 
 @functools.lru_cache(maxsize=None)
-def _tell(name: str, device: str) -> None:
+def _log_first(name: str, device: str) -> None:
     LOG.info("CoupledWave: the Triton kernel %s is launched on %s for the first time", name, device)
 
 
@@ -112,7 +112,7 @@ def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
+        logged(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -1229,15 +1229,15 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
         constants["num_warps"] = _warps(_name(kernel), options["TILE"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
+        logged(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
             *(x.contiguous() for x in args), like.shape[1], count, **options, **constants
         )
 
 
 @triton.jit
-def _read4(plane, near, TILE: tl.constexpr):
+def _read4(plane, neighbour, TILE: tl.constexpr):
     """Values of a plane at 4 neighbours of every site: one gather."""
-    found = tl.reshape(tl.gather(plane, near, 0), [TILE, 2, 2])
+    found = tl.reshape(tl.gather(plane, neighbour, 0), [TILE, 2, 2])
     half1_0, half1_1 = tl.split(found)
     at0, at1 = tl.split(half1_0)
     at2, at3 = tl.split(half1_1)
@@ -1276,7 +1276,7 @@ def _coefficient(pointer, channel, ACC: tl.constexpr):
 
 @triton.jit
 def _mix(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.constexpr):
-    """out_c = sum_d M_cd planes_d over a group: products of registers, nothing between threads."""
+    """out_c = sum_d M_cd planes_d over a group, in registers alone."""
     out = ()
     for c in tl.static_range(GROUP):
         row = tl.zeros_like(planes[0])
@@ -1288,7 +1288,7 @@ def _mix(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.constexpr):
 
 @triton.jit
 def _mix_transposed(matrix, planes, first, C, GROUP: tl.constexpr, ACC: tl.constexpr):
-    """out_c = sum_d M_dc planes_d over a group: products of registers, nothing between threads."""
+    """out_c = sum_d M_dc planes_d over a group, in registers alone."""
     out = ()
     for c in tl.static_range(GROUP):
         row = tl.zeros_like(planes[0])
@@ -1321,9 +1321,9 @@ def _step_0(phi, pi, dt):
 
 
 @triton.jit
-def _step_1(K_phi, phi_1, pi, c2, decay, lam, m2, dt, near_0, TILE: tl.constexpr):
+def _step_1(K_phi, phi_1, pi, c2, decay, lam, m2, dt, neighbour_0, TILE: tl.constexpr):
     """Part 2 of 3 of ``step``: dV_dphi, pi_2."""
-    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, neighbour_0, TILE)
     dV_dphi = (
         K_phi
         + phi_1 * phi_1 * phi_1 * lam
@@ -1358,9 +1358,9 @@ def _step_adjoint_0(phi, phi_next_bar, pi, pi_next_bar, decay, dt):
 
 
 @triton.jit
-def _step_adjoint_1(K_phi, phi_1, pi, pi_5_bar3, c2, decay, lam, m2, dt, near_0, TILE: tl.constexpr):
+def _step_adjoint_1(K_phi, phi_1, pi, pi_5_bar3, c2, decay, lam, m2, dt, neighbour_0, TILE: tl.constexpr):
     """Part 2 of 5 of ``step_adjoint``: dV_dphi, pi_1, pi_2, dt_bar4."""
-    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, neighbour_0, TILE)
     dV_dphi = (
         K_phi
         + phi_1 * phi_1 * phi_1 * lam
@@ -1385,11 +1385,11 @@ def _step_adjoint_2(dV_dphi, phi_next_bar, pi_3, pi_5_bar3, decay, dt):
 
 
 @triton.jit
-def _step_adjoint_3(dV_dphi, phi_1, pi_1, pi_2_bar7, pi_5_bar3, decay, dt, near_0, TILE: tl.constexpr):
+def _step_adjoint_3(dV_dphi, phi_1, pi_1, pi_2_bar7, pi_5_bar3, decay, dt, neighbour_0, TILE: tl.constexpr):
     """Part 4 of 5 of ``step_adjoint``: pi_1_bar10, dV_dphi_bar12, decay_bar9, dt_bar11, c2_bar13,
     lam_bar14, m2_bar15.
     """
-    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, neighbour_0, TILE)
     pi_1_bar10 = decay * pi_2_bar7
     v_2 = 0.5 * pi_1_bar10
     dV_dphi_bar12 = (-0.5 * pi_5_bar3 - v_2) * dt
@@ -1403,10 +1403,23 @@ def _step_adjoint_3(dV_dphi, phi_1, pi_1, pi_2_bar7, pi_5_bar3, decay, dt, near_
 
 @triton.jit
 def _step_adjoint_4(
-    dT_dpi, dV_dphi_bar12, phi_1, phi_1_bar16, phi_next_bar, pi_1_bar10, c2, lam, m2, dt, near_0, TILE: tl.constexpr
+    dT_dpi,
+    dV_dphi_bar12,
+    phi_1,
+    phi_1_bar16,
+    phi_next_bar,
+    pi_1_bar10,
+    c2,
+    lam,
+    m2,
+    dt,
+    neighbour_0,
+    TILE: tl.constexpr,
 ):
     """Part 5 of 5 of ``step_adjoint``: phi_bar, pi_bar, dt_bar19."""
-    dV_dphi_bar12_m1_0, dV_dphi_bar12_0_m1, dV_dphi_bar12_0_p1, dV_dphi_bar12_p1_0 = _read4(dV_dphi_bar12, near_0, TILE)
+    dV_dphi_bar12_m1_0, dV_dphi_bar12_0_m1, dV_dphi_bar12_0_p1, dV_dphi_bar12_p1_0 = _read4(
+        dV_dphi_bar12, neighbour_0, TILE
+    )
     phi_bar = (
         (3.0 * phi_1 * phi_1 * lam + 4.0 * c2 + m2) * dV_dphi_bar12
         + phi_1_bar16
@@ -1424,7 +1437,7 @@ def _step_adjoint_4(
 def _step(
     phi,
     pi,
-    near_0,
+    neighbour_0,
     c2_ptr,
     lam_ptr,
     m2_ptr,
@@ -1462,7 +1475,7 @@ def _step(
             _coefficient(lam_ptr, first + c, ACC),
             _coefficient(m2_ptr, first + c, ACC),
             dt,
-            near_0,
+            neighbour_0,
             TILE,
         )
         dV_dphi += (dV_dphi_c,)
@@ -1512,7 +1525,7 @@ def evolve_kernel(
     i0 = at // N1
     i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near_0 = tl.reshape(
+    neighbour_0 = tl.reshape(
         tl.join(
             tl.join(tl.where(ok, ((i0 + N0 - 1) % N0) * N1 + i1, at), tl.where(ok, i0 * N1 + ((i1 + N1 - 1) % N1), at)),
             tl.join(tl.where(ok, i0 * N1 + ((i1 + N1 + 1) % N1), at), tl.where(ok, ((i0 + N0 + 1) % N0) * N1 + i1, at)),
@@ -1524,7 +1537,21 @@ def evolve_kernel(
     dt = tl.load(dt_ptr).to(ACC)
     for _ in range(K):
         phi, pi = _step(
-            phi, pi, near_0, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt, K_ptr, rotation_ptr, first, C, TILE, GROUP, ACC
+            phi,
+            pi,
+            neighbour_0,
+            c2_ptr,
+            lam_ptr,
+            m2_ptr,
+            decay_ptr,
+            dt,
+            K_ptr,
+            rotation_ptr,
+            first,
+            C,
+            TILE,
+            GROUP,
+            ACC,
         )
     _store_planes(phi_out_ptr, base, phi, ok, N, GROUP)
     _store_planes(pi_out_ptr, base, pi, ok, N, GROUP)
@@ -1574,7 +1601,7 @@ def evolve_adjoint_kernel(
     i0 = at // N1
     i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near_0 = tl.reshape(
+    neighbour_0 = tl.reshape(
         tl.join(
             tl.join(tl.where(ok, ((i0 + N0 - 1) % N0) * N1 + i1, at), tl.where(ok, i0 * N1 + ((i1 + N1 - 1) % N1), at)),
             tl.join(tl.where(ok, i0 * N1 + ((i1 + N1 + 1) % N1), at), tl.where(ok, ((i0 + N0 + 1) % N0) * N1 + i1, at)),
@@ -1591,7 +1618,21 @@ def evolve_adjoint_kernel(
         _store_planes(phi_kept_ptr, base + k * stride, phi, ok, N, GROUP)
         _store_planes(pi_kept_ptr, base + k * stride, pi, ok, N, GROUP)
         phi, pi = _step(
-            phi, pi, near_0, c2_ptr, lam_ptr, m2_ptr, decay_ptr, dt, K_ptr, rotation_ptr, first, C, TILE, GROUP, ACC
+            phi,
+            pi,
+            neighbour_0,
+            c2_ptr,
+            lam_ptr,
+            m2_ptr,
+            decay_ptr,
+            dt,
+            K_ptr,
+            rotation_ptr,
+            first,
+            C,
+            TILE,
+            GROUP,
+            ACC,
         )
     _store_planes(phi_kept_ptr, base + (K - 1) * stride, phi, ok, N, GROUP)
     _store_planes(pi_kept_ptr, base + (K - 1) * stride, pi, ok, N, GROUP)
@@ -1635,7 +1676,7 @@ def evolve_adjoint_kernel(
                 _coefficient(lam_ptr, first + c, ACC),
                 _coefficient(m2_ptr, first + c, ACC),
                 dt,
-                near_0,
+                neighbour_0,
                 TILE,
             )
             dV_dphi += (dV_dphi_c,)
@@ -1672,7 +1713,7 @@ def evolve_adjoint_kernel(
                     pi_5_bar3[c],
                     _coefficient(decay_ptr, first + c, ACC),
                     dt,
-                    near_0,
+                    neighbour_0,
                     TILE,
                 )
             )
@@ -1704,7 +1745,7 @@ def evolve_adjoint_kernel(
                 _coefficient(lam_ptr, first + c, ACC),
                 _coefficient(m2_ptr, first + c, ACC),
                 dt,
-                near_0,
+                neighbour_0,
                 TILE,
             )
             phi_bar += (phi_bar_c,)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from . import operators, reference
 from .base import Tensors, as_dtype, by_reference, exact
-from .checks import checked, told
+from .checks import checked, warn_above_limit
 from .frames import framed
 from .lattice import LatticeLayer
 from .param import LayerParam, register_parameters
@@ -98,7 +98,7 @@ class CoupledWave(Stepping, LatticeLayer):
         self._set_up(channels, backend, dtype)
         self.steps = 8 if steps is None else steps
         register_parameters(self, init, device, dtype, dt=dt)
-        told(self, dt, 0.69843)
+        warn_above_limit(self, dt, 0.69843)
 
     @exact
     @from_state

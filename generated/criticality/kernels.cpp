@@ -1226,10 +1226,10 @@ extern "C" long rollout(
 #endif
 
 
-// Planes of workspace of the way back: what is carried from step to step is kept on the way forward. Of many steps it is
+// Planes of workspace of the adjoint: what is carried from step to step is kept on the way forward. Of many steps it is
 // kept where stretches of them begin, and within the last one: a stretch before it is taken once more when its turn comes.
 constexpr long SITES = 1, OUTSIDE = 0;
-constexpr long MOST = 128;  // KEPT of stretches.py
+constexpr long MOST = 128;  // SAVED of stretches.py
 inline long stretch(long steps) {
     long length = steps;
     if (steps > MOST)

@@ -56,14 +56,14 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     return around[margin : margin + numbers].view(shape)
 
 
-def told(kernel, like: Tensor):
-    """The kernel, whose first launch on a kind of device, where it is compiled, is told to the logger."""
-    _tell(kernel.fn.__name__, like.device.type)
+def logged(kernel, like: Tensor):
+    """The kernel, whose first launch on a kind of device, where it is compiled, is logged."""
+    _log_first(kernel.fn.__name__, like.device.type)
     return kernel
 
 
 @functools.lru_cache(maxsize=None)
-def _tell(name: str, device: str) -> None:
+def _log_first(name: str, device: str) -> None:
     LOG.info("Criticality: the Triton kernel %s is launched on %s for the first time", name, device)
 
 
@@ -112,7 +112,7 @@ def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
+        logged(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -743,15 +743,15 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
         constants["num_warps"] = _warps(_name(kernel), options["TILE"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
+        logged(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
             *(x.contiguous() for x in args), like.shape[1], count, **options, **constants
         )
 
 
 @triton.jit
-def _read4(plane, near, TILE: tl.constexpr):
+def _read4(plane, neighbour, TILE: tl.constexpr):
     """Values of a plane at 4 neighbours of every site: one gather."""
-    found = tl.reshape(tl.gather(plane, near, 0), [TILE, 2, 2])
+    found = tl.reshape(tl.gather(plane, neighbour, 0), [TILE, 2, 2])
     half1_0, half1_1 = tl.split(found)
     at0, at1 = tl.split(half1_0)
     at2, at3 = tl.split(half1_1)
@@ -826,9 +826,9 @@ def _step_0(phi, pi, dt):
 
 
 @triton.jit
-def _step_1(noise, phi_1, pi, decay, lam, r, spread, dt, near_0, TILE: tl.constexpr):
+def _step_1(noise, phi_1, pi, decay, lam, r, spread, dt, neighbour_0, TILE: tl.constexpr):
     """Part 2 of 2 of ``step``: phi_next, pi_next."""
-    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, neighbour_0, TILE)
     v_0 = 0.5 * dt
     dV_dphi_v = (
         phi_1 * phi_1 * phi_1 * lam + phi_1 * r + 4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0
@@ -875,12 +875,12 @@ def _step_adjoint_1(
     r,
     spread,
     dt,
-    near_0,
+    neighbour_0,
     TILE: tl.constexpr,
 ):
     """Part 2 of 2 of ``step_adjoint``: phi_bar, pi_bar, dt_bar1, decay_bar5."""
-    dV_dphi_bar9_m1_0, dV_dphi_bar9_0_m1, dV_dphi_bar9_0_p1, dV_dphi_bar9_p1_0 = _read4(dV_dphi_bar9, near_0, TILE)
-    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, near_0, TILE)
+    dV_dphi_bar9_m1_0, dV_dphi_bar9_0_m1, dV_dphi_bar9_0_p1, dV_dphi_bar9_p1_0 = _read4(dV_dphi_bar9, neighbour_0, TILE)
+    phi_1_m1_0, phi_1_0_m1, phi_1_0_p1, phi_1_p1_0 = _read4(phi_1, neighbour_0, TILE)
     v_1 = 0.5 * dt
     dV_dphi_v = (
         phi_1 * phi_1 * phi_1 * lam + phi_1 * r + 4.0 * phi_1 - phi_1_0_m1 - phi_1_0_p1 - phi_1_m1_0 - phi_1_p1_0
@@ -906,7 +906,7 @@ def _step_adjoint_1(
 
 
 @triton.jit
-def _step(phi, pi, noise, near_0, lam, r, decay, spread, dt, TILE: tl.constexpr, ACC: tl.constexpr):
+def _step(phi, pi, noise, neighbour_0, lam, r, decay, spread, dt, TILE: tl.constexpr, ACC: tl.constexpr):
     """One step of a plane in registers. One step of Strang, with the noise of the metric at the temperature
     of the system, for
 
@@ -914,7 +914,7 @@ def _step(phi, pi, noise, near_0, lam, r, decay, spread, dt, TILE: tl.constexpr,
     pi_t = -gamma*pi - lam*phi**3 - r*phi + phi_xx + phi_yy
     """
     phi_1 = _step_0(phi, pi, dt)
-    phi_next, pi_next = _step_1(noise, phi_1, pi, decay, lam, r, spread, dt, near_0, TILE)
+    phi_next, pi_next = _step_1(noise, phi_1, pi, decay, lam, r, spread, dt, neighbour_0, TILE)
     return phi_next, pi_next
 
 
@@ -952,7 +952,7 @@ def evolve_kernel(
     i0 = at // N1
     i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near_0 = tl.reshape(
+    neighbour_0 = tl.reshape(
         tl.join(
             tl.join(tl.where(ok, ((i0 + N0 - 1) % N0) * N1 + i1, at), tl.where(ok, i0 * N1 + ((i1 + N1 - 1) % N1), at)),
             tl.join(tl.where(ok, i0 * N1 + ((i1 + N1 + 1) % N1), at), tl.where(ok, ((i0 + N0 + 1) % N0) * N1 + i1, at)),
@@ -970,7 +970,7 @@ def evolve_kernel(
     stride = planes * N
     for k in range(K):
         noise = _noise(noise_ptr, base + k * stride, plane + k * planes, at, ok, ACC)
-        phi, pi = _step(phi, pi, noise, near_0, lam, r, decay, spread, dt, TILE, ACC)
+        phi, pi = _step(phi, pi, noise, neighbour_0, lam, r, decay, spread, dt, TILE, ACC)
     _store_plane(phi_out_ptr, base, phi, ok)
     _store_plane(pi_out_ptr, base, pi, ok)
 
@@ -1015,7 +1015,7 @@ def evolve_adjoint_kernel(
     i0 = at // N1
     i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near_0 = tl.reshape(
+    neighbour_0 = tl.reshape(
         tl.join(
             tl.join(tl.where(ok, ((i0 + N0 - 1) % N0) * N1 + i1, at), tl.where(ok, i0 * N1 + ((i1 + N1 - 1) % N1), at)),
             tl.join(tl.where(ok, i0 * N1 + ((i1 + N1 + 1) % N1), at), tl.where(ok, ((i0 + N0 + 1) % N0) * N1 + i1, at)),
@@ -1036,7 +1036,7 @@ def evolve_adjoint_kernel(
         _store_plane(phi_kept_ptr, base + k * stride, phi, ok)
         _store_plane(pi_kept_ptr, base + k * stride, pi, ok)
         noise = _noise(noise_ptr, base + k * stride, plane + k * planes, at, ok, ACC)
-        phi, pi = _step(phi, pi, noise, near_0, lam, r, decay, spread, dt, TILE, ACC)
+        phi, pi = _step(phi, pi, noise, neighbour_0, lam, r, decay, spread, dt, TILE, ACC)
     _store_plane(phi_kept_ptr, base + (K - 1) * stride, phi, ok)
     _store_plane(pi_kept_ptr, base + (K - 1) * stride, pi, ok)
     tl.debug_barrier()
@@ -1074,7 +1074,7 @@ def evolve_adjoint_kernel(
             r,
             spread,
             dt,
-            near_0,
+            neighbour_0,
             TILE,
         )
         decay_bar_sum += decay_bar5

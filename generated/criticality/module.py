@@ -12,7 +12,7 @@ from torch import Tensor
 
 from . import operators, reference
 from .base import Tensors, as_dtype, as_step, by_reference, exact
-from .checks import checked, told
+from .checks import checked, warn_above_limit
 from .frames import framed
 from .lattice import LatticeLayer
 from .noise import Noisy
@@ -98,7 +98,7 @@ class Criticality(Noisy, Stepping, LatticeLayer):
         self.steps = 8 if steps is None else steps
         register_parameters(self, init, device, dtype)
         self.dt = 0.25 if dt is None else dt
-        told(self, dt, 0.666667)
+        warn_above_limit(self, dt, 0.666667)
 
     @property
     def dt(self) -> float | Tensor:

@@ -5,7 +5,7 @@ A number is a function of a seed, the field, and the places of sample, channel, 
 row: of nothing else, as how many steps are taken at a time, what is kept of them, or the device. Integers are hashed,
 which every device does alike, and made normal in double precision, alike but for the last bits of a logarithm or a
 cosine. A call makes the hashes (B, C, K) alone; the numbers at the sites are made from them step by step, by kernels
-where they run, and once more on the way back.
+where they run, and once more in the adjoint.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from . import precompiled, reference
 from .base import unshared
-from .stretches import KEPT, rolled, rolled_adjoint, rolled_readout, rolled_readout_adjoint
+from .stretches import SAVED, rolled, rolled_adjoint, rolled_readout, rolled_readout_adjoint
 
 Tensors = tuple[Tensor, ...]
 DEVICES = ("cpu",)
@@ -57,7 +57,7 @@ FLAGS = (
 BLOCK = 1  # channels that are coupled: this many, or all of them (None)
 RANK = 0
 CARRIED = 4  # fields that go from step to step
-VECTOR_BYTES, ROW_BYTES, KEPT_BYTES = 64, 512, 1 << 25  # of a small unit, of others, of the steps kept on the way back
+VECTOR_BYTES, ROW_BYTES, SAVED_BYTES = 64, 512, 1 << 25  # of a small unit, of others, of the steps kept in the adjoint
 JOBS = 32  # what is summed is added up from so many parts, whatever the number of threads
 SUMMED_BYTES, HELD_BYTES = 1 << 25, 1 << 14  # of all parts; of a quantity of all channels at a vector of samples
 
@@ -324,7 +324,7 @@ def _refused(entry: str, missing: int, threads: int, what: str) -> MemoryError:
 
 
 Kinds = tuple[tuple[str, str], ...]  # names of arrays, each with its kind
-FEW_KEPT = True  # the way back of many steps keeps few states
+FEW_SAVED = True  # the adjoint of many steps keeps few states
 
 
 def _group(channels: int) -> int:
@@ -353,11 +353,11 @@ COMPONENTS = 1
 
 def _width(count: int, size: int, kept: int, group: int) -> int:
     """Samples of a unit, where ``count`` are given: a power of two that is no more than twice as many, and fewer where
-    a quantity of all ``group`` channels, or all that is ``kept`` of a sample until the way back, would be too much."""
-    small = count * size < 2 * ROW_BYTES or kept * ROW_BYTES > KEPT_BYTES or group * VECTOR_BYTES > HELD_BYTES
+    a quantity of all ``group`` channels, or all that is ``kept`` of a sample until the adjoint, would be too much."""
+    small = count * size < 2 * ROW_BYTES or kept * ROW_BYTES > SAVED_BYTES or group * VECTOR_BYTES > HELD_BYTES
     width = (VECTOR_BYTES if small else ROW_BYTES) // size
     while width > 1 and (
-        width >= 2 * count or group * width * size > HELD_BYTES or kept * width * size > 8 * KEPT_BYTES
+        width >= 2 * count or group * width * size > HELD_BYTES or kept * width * size > 8 * SAVED_BYTES
     ):
         width //= 2
     return width
@@ -372,7 +372,7 @@ class _Unit:
     def __init__(self, entry: str, like: Tensor, steps: int = 1) -> None:
         self.entry = entry
         self.samples, self.channels = like.shape
-        kept = steps if steps <= KEPT else 2 * (math.isqrt(steps) + 1)  # states of the way back
+        kept = steps if steps <= SAVED else 2 * (math.isqrt(steps) + 1)  # states of the adjoint
         size, kept = like.element_size(), CARRIED * (kept if entry.endswith("adjoint") else 1)
         self.group, count = _group(self.channels), self.samples * self.channels
         self.width = _width(self.samples, size, kept * self.group, self.group)
@@ -445,7 +445,7 @@ def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: i
 
 
 def rollout_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
-    """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the way back meets
+    """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the adjoint meets
     them."""
     unit = _Unit("rollout_adjoint", state[0], steps)
     if unit.library is None:

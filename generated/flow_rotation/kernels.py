@@ -56,14 +56,14 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     return around[margin : margin + numbers].view(shape)
 
 
-def told(kernel, like: Tensor):
-    """The kernel, whose first launch on a kind of device, where it is compiled, is told to the logger."""
-    _tell(kernel.fn.__name__, like.device.type)
+def logged(kernel, like: Tensor):
+    """The kernel, whose first launch on a kind of device, where it is compiled, is logged."""
+    _log_first(kernel.fn.__name__, like.device.type)
     return kernel
 
 
 @functools.lru_cache(maxsize=None)
-def _tell(name: str, device: str) -> None:
+def _log_first(name: str, device: str) -> None:
     LOG.info("FlowRotation: the Triton kernel %s is launched on %s for the first time", name, device)
 
 
@@ -111,7 +111,7 @@ def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
+        logged(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -1132,7 +1132,7 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
         constants["num_warps"] = _warps(_name(kernel), options["TILE"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
+        logged(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
             *(x.contiguous() for x in args), like.shape[1], count, **options, **constants
         )
 

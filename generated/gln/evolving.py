@@ -24,9 +24,9 @@ class EvolvingOperators(Operators):
 
         def reverse(module: ModuleType) -> Run:
             def run(*x: Any) -> Tensors:
-                back, x = self._told(module, "evolve_adjoint", x)
+                back, x = self._varying(module, "evolve_adjoint", x)
                 groups = x[:n], x[n : 2 * n], x[2 * n : -1], x[-1]
-                if getattr(module, "FEW_KEPT", False):
+                if getattr(module, "FEW_SAVED", False):
                     return back(*groups)
                 return long_adjoint(module.evolve, back, *groups, places)
 
@@ -74,7 +74,7 @@ class EvolvingOperators(Operators):
             own = hasattr(module, "rollout_adjoint")  # of all steps at once, which needs no states between
 
             def run(*x: Any) -> Tensors:
-                back, (*tensors, steps, every) = self._told(module, f"{'rollout' if own else 'evolve'}_adjoint", x)
+                back, (*tensors, steps, every) = self._varying(module, f"{'rollout' if own else 'evolve'}_adjoint", x)
                 ends, states, start, given = (
                     tuple(tensors[a:b]) for a, b in ((0, n), (n, 2 * n), (2 * n, 3 * n), (3 * n, None))
                 )

@@ -95,7 +95,7 @@ def _first_step(self: Any, method: Callable[..., Any], given: tuple[Any, ...], n
     return ""
 
 
-def told(layer: Any, dt: Any, limit: float) -> None:
+def warn_above_limit(layer: Any, dt: Any, limit: float) -> None:
     """One warning where the time step that a layer is made with is a number above the step limit."""
     if isinstance(dt, (int, float)) and dt > limit:
         warnings.warn(

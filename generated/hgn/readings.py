@@ -36,10 +36,10 @@ class ReadingOperators(EvolvingOperators):
         def reverse(module: ModuleType) -> Run:
             def run(grad: Tensor, *x: Any) -> Tensors:
                 if not hasattr(module, "evolve_readout_adjoint"):
-                    back, x = self._told(module, "evolve_adjoint", x)
+                    back, x = self._varying(module, "evolve_adjoint", x)
                     calls = module.evolve, back, module.readout_adjoint
                     return self.reference.evolve_readout_adjoint(grad, x[:n], *groups(*x[n:]), *calls)
-                back, x = self._told(module, "evolve_readout_adjoint", x)
+                back, x = self._varying(module, "evolve_readout_adjoint", x)
                 return back(grad, x[:n], *groups(*x[n:]))
 
             return run
@@ -97,7 +97,7 @@ class ReadingOperators(EvolvingOperators):
             own = hasattr(module, "rollout_readout_adjoint")
 
             def run(grad: Tensor, *x: Any) -> Tensors:
-                back, x = self._told(module, f"{'rollout_readout' if own else 'evolve'}_adjoint", x)
+                back, x = self._varying(module, f"{'rollout_readout' if own else 'evolve'}_adjoint", x)
                 if own:
                     found: Tensors = back(grad, x[:n], *groups(*x[n:]), *x[-2:])
                     return found

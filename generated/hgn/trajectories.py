@@ -16,7 +16,7 @@ from .arguments import as_count, check_input
 from .base import Tensors, exact, has_numbers, readable, transformed
 from .inductor import compiled
 from .state import from_state
-from .stretches import KEPT, Evolve, rolled, rolled_readout, segment, taken_again
+from .stretches import SAVED, Evolve, rolled, rolled_readout, segment, taken_again
 
 
 class Span(NamedTuple):
@@ -107,7 +107,7 @@ def by_steps(evolve: Evolve, state: Tensors, fixed: Tensors, span: Span, driven:
     """The last state, or with ``every`` the kept ones (B, C, n, ...), by a reference: autograd records its steps,
     and of many steps one stretch at a time."""
     steps, every = span.taken, span.every
-    if steps > KEPT and torch.is_grad_enabled() and not transformed() and not torch.compiler.is_compiling():
+    if steps > SAVED and torch.is_grad_enabled() and not transformed() and not torch.compiler.is_compiling():
         evolve = _stretched(evolve, driven)
     if not every:
         return tuple(evolve(state, fixed, steps))
@@ -142,7 +142,7 @@ def by_readings(
     driven: Sequence[int] = (),
 ) -> Tensors:  # fmt: skip
     """The readouts of the states that would be kept, (B, R*C, n, ...), and the last state, by a reference."""
-    if span.taken > KEPT and torch.is_grad_enabled() and not transformed() and not torch.compiler.is_compiling():
+    if span.taken > SAVED and torch.is_grad_enabled() and not transformed() and not torch.compiler.is_compiling():
         evolve = _stretched(evolve, driven)
     run = partial(_after, evolve_readout, evolve)
     return frames_first(rolled_readout(run, state, fixed, others, span.taken, span.every, driven))
@@ -168,8 +168,8 @@ def by_solves(
     evolve: Evolve, state: Tensors, fixed: Tensors, span: Span, keep: bool, driven: Sequence[int] = ()
 ) -> Tensors:
     """The same by steps that solve equations: behind the fields iterations, residual and status of all of them. Of many
-    steps the states between stretches are kept, and the way back takes a stretch once more when it comes to it."""
-    n, steps, long = len(state), span.taken, keep and span.taken > KEPT
+    steps the states between stretches are kept, and the adjoint takes a stretch once more when it comes to it."""
+    n, steps, long = len(state), span.taken, keep and span.taken > SAVED
     if steps == 0 or not (span.every or long):
         found = tuple(evolve(*state, *fixed, steps, keep)[: n + 3])
         return found if not span.every else (*_frames(tuple(x.unsqueeze(0)[:0] for x in state)), *found[n:])

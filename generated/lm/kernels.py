@@ -51,14 +51,14 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     return around[margin : margin + numbers].view(shape)
 
 
-def told(kernel, like: Tensor):
-    """The kernel, whose first launch on a kind of device, where it is compiled, is told to the logger."""
-    _tell(kernel.fn.__name__, like.device.type)
+def logged(kernel, like: Tensor):
+    """The kernel, whose first launch on a kind of device, where it is compiled, is logged."""
+    _log_first(kernel.fn.__name__, like.device.type)
     return kernel
 
 
 @functools.lru_cache(maxsize=None)
-def _tell(name: str, device: str) -> None:
+def _log_first(name: str, device: str) -> None:
     LOG.info("Lm: the Triton kernel %s is launched on %s for the first time", name, device)
 
 
@@ -749,8 +749,8 @@ def _carried(like: Tensor, first: Tensor, ends, arguments: Tensors, step: int) -
     end = _new(like, (b, chunks, n, c), acc)
     carry, last = _new(end), _new(first)
     blocks = triton.cdiv(c, block)
-    told(ends, like)[b * chunks, blocks](*arguments, maps, end, t, c, chunks, LENGTH=length, **options)
-    told(scan_carry_kernel, like)[b, blocks](maps, end, first, carry, last, c, chunks, STEP=step, **options)
+    logged(ends, like)[b * chunks, blocks](*arguments, maps, end, t, c, chunks, LENGTH=length, **options)
+    logged(scan_carry_kernel, like)[b, blocks](maps, end, first, carry, last, c, chunks, STEP=step, **options)
     return carry, last
 
 
@@ -771,7 +771,7 @@ def scan(start: Tensors, tokens: Tensors, coefficients: Tensors) -> Tensors:
         if chunks > 1:
             carry, _ = _carried(like, carry[:, 0].contiguous(), scan_ends_kernel, (*tokens, *coefficients), 1)
         grid = (b * chunks, triton.cdiv(c, block))
-        told(scan_kernel, like)[grid](*tokens, *coefficients, carry, *out, t, c, chunks, LENGTH=length, **options)
+        logged(scan_kernel, like)[grid](*tokens, *coefficients, carry, *out, t, c, chunks, LENGTH=length, **options)
     return out
 
 
@@ -796,7 +796,7 @@ def scan_adjoint(
                 like, carry[:, 0].contiguous(), scan_adjoint_ends_kernel, (*tokens, *coefficients, *cotangents), -1
             )
         grid = (b * chunks, triton.cdiv(c, block))
-        told(scan_adjoint_kernel, like)[grid](
+        logged(scan_adjoint_kernel, like)[grid](
             *tokens,
             *coefficients,
             *cotangents,
@@ -900,7 +900,7 @@ def readout_scan(start: Tensors, states: Tensors, coefficients: Tensors) -> Tens
     _, _, block, options = _plan(like)
     out = _new(like, (b, t, 3 * c))
     with _guard(like):
-        told(readout_kernel, start[0])[b * t, triton.cdiv(c, block)](
+        logged(readout_kernel, start[0])[b * t, triton.cdiv(c, block)](
             *_dense(start), *_dense(states), *_dense(coefficients), out, t, c, **options
         )
     return (out,)
@@ -917,7 +917,7 @@ def readout_scan_adjoint(grads: Tensors, start: Tensors, states: Tensors, coeffi
     sums = tuple(_new(like, (b * t, c), _accumulator(like)) for _ in coefficients)
     grad = torch.cat(grads, 2)
     with _guard(like):
-        told(readout_adjoint_kernel, start[0])[b * t, triton.cdiv(c, block)](
+        logged(readout_adjoint_kernel, start[0])[b * t, triton.cdiv(c, block)](
             grad, *_dense(start), *_dense(states), *_dense(coefficients), *bars, *begin, *sums, t, c, **options
         )
     return (*begin, *bars, *(x.sum(0).to(like.dtype) for x in sums))

@@ -55,14 +55,14 @@ def _new(like: Tensor, shape: tuple[int, ...] | None = None, dtype: torch.dtype 
     return around[margin : margin + numbers].view(shape)
 
 
-def told(kernel, like: Tensor):
-    """The kernel, whose first launch on a kind of device, where it is compiled, is told to the logger."""
-    _tell(kernel.fn.__name__, like.device.type)
+def logged(kernel, like: Tensor):
+    """The kernel, whose first launch on a kind of device, where it is compiled, is logged."""
+    _log_first(kernel.fn.__name__, like.device.type)
     return kernel
 
 
 @functools.lru_cache(maxsize=None)
-def _tell(name: str, device: str) -> None:
+def _log_first(name: str, device: str) -> None:
     LOG.info("Maze: the Triton kernel %s is launched on %s for the first time", name, device)
 
 
@@ -111,7 +111,7 @@ def launch(kernel, like: Tensor, *args: Tensor, **constants: bool) -> None:
     programs, options = plan(like.shape, like.dtype)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
+        logged(kernel, like)[(programs,)](*(x.contiguous() for x in args), like.shape[1], **options, **constants)
 
 
 def partials(like: Tensor) -> Tensor:
@@ -961,15 +961,15 @@ def _launch_planes(kernel, like: Tensor, group: int, count: int, *args: Tensor, 
         constants["num_warps"] = _warps(_name(kernel), options["TILE"], group, like.dtype, like.device, fixed)
     guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
     with guard:
-        told(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
+        logged(kernel, like)[(like.shape[0] * like.shape[1] // group,)](
             *(x.contiguous() for x in args), like.shape[1], count, **options, **constants
         )
 
 
 @triton.jit
-def _read4(plane, near, TILE: tl.constexpr):
+def _read4(plane, neighbour, TILE: tl.constexpr):
     """Values of a plane at 4 neighbours of every site: one gather."""
-    found = tl.reshape(tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0)), [TILE, 2, 2])
+    found = tl.reshape(tl.where(neighbour < 0, 0.0, tl.gather(plane, tl.maximum(neighbour, 0), 0)), [TILE, 2, 2])
     half1_0, half1_1 = tl.split(found)
     at0, at1 = tl.split(half1_0)
     at2, at3 = tl.split(half1_1)
@@ -987,9 +987,9 @@ def _store_plane(pointer, at, value, ok):
 
 
 @triton.jit
-def _weights_0(kappa, m2, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, near_0, TILE: tl.constexpr):
+def _weights_0(kappa, m2, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, neighbour_0, TILE: tl.constexpr):
     """``weights``: screening, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0."""
-    kappa_m1_0, kappa_0_m1, kappa_0_p1, kappa_p1_0 = _read4(kappa, near_0, TILE)
+    kappa_m1_0, kappa_0_m1, kappa_0_p1, kappa_p1_0 = _read4(kappa, neighbour_0, TILE)
     screening = m2
     weight_to_m1_0 = inside_m1_0 * harmonicmean(kappa, kappa_m1_0)
     weight_to_0_m1 = inside_0_m1 * harmonicmean(kappa, kappa_0_m1)
@@ -999,9 +999,11 @@ def _weights_0(kappa, m2, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, ne
 
 
 @triton.jit
-def _apply_0(screening, u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE: tl.constexpr):
+def _apply_0(
+    screening, u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, neighbour_0, TILE: tl.constexpr
+):
     """``apply``: image."""
-    u_m1_0, u_0_m1, u_0_p1, u_p1_0 = _read4(u, near_0, TILE)
+    u_m1_0, u_0_m1, u_0_p1, u_p1_0 = _read4(u, neighbour_0, TILE)
     image = (
         u * screening
         + (u - u_0_m1) * weight_to_0_m1
@@ -1013,9 +1015,9 @@ def _apply_0(screening, u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weigh
 
 
 @triton.jit
-def _gather_0(u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE: tl.constexpr):
+def _gather_0(u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, neighbour_0, TILE: tl.constexpr):
     """``gather``: gathered."""
-    u_m1_0, u_0_m1, u_0_p1, u_p1_0 = _read4(u, near_0, TILE)
+    u_m1_0, u_0_m1, u_0_p1, u_p1_0 = _read4(u, neighbour_0, TILE)
     gathered = u_0_m1 * weight_to_0_m1 + u_0_p1 * weight_to_0_p1 + u_m1_0 * weight_to_m1_0 + u_p1_0 * weight_to_p1_0
     return gathered
 
@@ -1080,7 +1082,7 @@ def conjugate_gradient_kernel(
     i0 = at // N1
     i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near_0 = tl.reshape(
+    neighbour_0 = tl.reshape(
         tl.join(
             tl.join(
                 tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
@@ -1101,7 +1103,7 @@ def conjugate_gradient_kernel(
     m2 = _load_plane(m2_ptr, base, ok, ACC)
     b = _load_plane(b_ptr, base, ok, ACC)
     screening, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0 = _weights_0(
-        kappa, m2, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, near_0, TILE
+        kappa, m2, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, neighbour_0, TILE
     )
     screening = tl.where(ok, screening, 0.0)
     weight_to_m1_0 = tl.where(ok, weight_to_m1_0, 0.0)
@@ -1120,7 +1122,7 @@ def conjugate_gradient_kernel(
     x = _load_plane(start_ptr, base, ok, ACC) * scale
     far = tl.where(square == 0.0, 0.0, 3.8812952307517723e230 if ACC == tl.float64 else 1.9807040628566084e28).to(ACC)
     x = tl.where(tl.abs(x) > far, 0.0, x)
-    image = _apply_0(screening, x, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
+    image = _apply_0(screening, x, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, neighbour_0, TILE)
     r = b - image
     lost = tl.sum(r * r) > (6.703903964971299e153 if ACC == tl.float64 else 9.223372036854776e18) * square
     x = tl.where(lost, 0.0, x)
@@ -1134,7 +1136,7 @@ def conjugate_gradient_kernel(
     stalls = 0
     best = tl.sum(tl.full([1], float("inf"), ACC))
     while active & (iterations < max_iter):
-        q = _apply_0(screening, p, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
+        q = _apply_0(screening, p, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, neighbour_0, TILE)
         curvature = tl.sum(p * q)
         if curvature > 0:
             iterations += 1
@@ -1145,7 +1147,7 @@ def conjugate_gradient_kernel(
             if looks:
                 # It looks converged: go on from the true residual unless that agrees.
                 r = b - _apply_0(
-                    screening, x, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE
+                    screening, x, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, neighbour_0, TILE
                 )
                 left = tl.sqrt(tl.sum(r * r))
                 stalls = tl.where(left > 0.9 * best, stalls + 1, 0)
@@ -1159,7 +1161,7 @@ def conjugate_gradient_kernel(
         else:
             indefinite = 1
             active = active & False
-    r = b - _apply_0(screening, x, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
+    r = b - _apply_0(screening, x, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, neighbour_0, TILE)
     left = tl.sqrt(tl.sum(r * r))
     _store_plane(x_ptr, base, x * unit, ok)
     tl.store(iterations_ptr + plane, iterations)
@@ -1196,7 +1198,7 @@ def monotone_kernel(
     i0 = at // N1
     i1 = at % N1
     # (-1, 0), (0, -1), (0, 1), (1, 0)
-    near_0 = tl.reshape(
+    neighbour_0 = tl.reshape(
         tl.join(
             tl.join(
                 tl.where(ok & (i0 - 1 >= 0) & (i0 - 1 < N0), (i0 - 1) * N1 + i1, -1),
@@ -1217,7 +1219,7 @@ def monotone_kernel(
     m2 = _load_plane(m2_ptr, base, ok, ACC)
     b = _load_plane(b_ptr, base, ok, ACC)
     screening, weight_to_m1_0, weight_to_0_m1, weight_to_0_p1, weight_to_p1_0 = _weights_0(
-        kappa, m2, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, near_0, TILE
+        kappa, m2, inside_0_m1, inside_0_p1, inside_m1_0, inside_p1_0, neighbour_0, TILE
     )
     screening = tl.where(ok, screening, 0.0)
     weight_to_m1_0 = tl.where(ok, weight_to_m1_0, 0.0)
@@ -1237,7 +1239,7 @@ def monotone_kernel(
     count = 0
     while active & (count < max_iter):
         new = (
-            source + _gather_0(u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
+            source + _gather_0(u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, neighbour_0, TILE)
         ) / pivot
         moving = tl.abs(new - u) > rtol * tl.abs(new)
         active = tl.max((ok & moving).to(tl.int32)) > 0
@@ -1253,7 +1255,7 @@ def monotone_kernel(
         count = 0
         while active & (count < max_iter):
             new = (
-                source + _gather_0(u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
+                source + _gather_0(u, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, neighbour_0, TILE)
             ) / pivot
             moving = tl.abs(new - u) > rtol * tl.abs(new)
             active = tl.max((ok & moving).to(tl.int32)) > 0
@@ -1263,7 +1265,7 @@ def monotone_kernel(
         iterations = tl.maximum(iterations, count)
         failed = tl.maximum(failed, active.to(tl.int32))
     r = (
-        b - _apply_0(screening, x, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, near_0, TILE)
+        b - _apply_0(screening, x, weight_to_0_m1, weight_to_0_p1, weight_to_m1_0, weight_to_p1_0, neighbour_0, TILE)
     ) * scale
     left = tl.sqrt(tl.sum(r * r))
     _store_plane(x_ptr, base, x, ok)

@@ -22,18 +22,18 @@ class SolvingOperators(Operators):
         """``steps`` steps that solve equations: the state, iterations, residual and status of every sample, and what
         the adjoint needs (empty unless ``keep``)."""
         n, out = len(state), tuple(f"{name}__out" for name in state)
-        keeper = next(module for module in self.backends.values() if hasattr(module, "kept_shape"))
-        forward = self._each("kept_shape", lambda module: lambda *x: module.evolve(x[:n], x[n:-2], *x[-2:]))
+        keeper = next(module for module in self.backends.values() if hasattr(module, "saved_shape"))
+        forward = self._each("saved_shape", lambda module: lambda *x: module.evolve(x[:n], x[n:-2], *x[-2:]))
 
         def back(module: ModuleType) -> Run:
             def run(*x: Any) -> Tensors:
-                found, x = self._told(module, "evolve_adjoint", x)
+                found, x = self._varying(module, "evolve_adjoint", x)
                 kept = () if module is self.reference else x[-2:-1]
                 return found(x[:n], x[n : 2 * n], x[2 * n : -2], *kept, x[-1])
 
             return run
 
-        reverse = {**self._each("kept_shape", back), "reference": back(self.reference)}
+        reverse = {**self._each("saved_shape", back), "reference": back(self.reference)}
         forward["reference"] = lambda *x: keeper.by_reference(x[:n], x[n:-2], *x[-2:])
         numbers = ("Tensor _kept", "SymInt steps", *self.flags)
         adjoint = self.adjoint("evolve_adjoint", out, (*state, *fixed), reverse, numbers, driven)
@@ -50,7 +50,7 @@ class SolvingOperators(Operators):
             forward,
             numbers=("SymInt steps", "bool keep"),
             driven=driven,
-            fake=lambda *x: (*like_(*x[:n]), *_reports(x[0]), x[0].new_empty(keeper.kept_shape(x[0], *x[-2:]))),
+            fake=lambda *x: (*like_(*x[:n]), *_reports(x[0]), x[0].new_empty(keeper.saved_shape(x[0], *x[-2:]))),
             backward=backward,
             saved=lambda tensors, results: (*tensors, results[-1]),
         )

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from . import precompiled, reference
 from .base import Unready, unshared
-from .stretches import KEPT, rolled, rolled_adjoint, rolled_readout, rolled_readout_adjoint
+from .stretches import SAVED, rolled, rolled_adjoint, rolled_readout, rolled_readout_adjoint
 
 Tensors = tuple[Tensor, ...]
 DEVICES = ("cpu",)
@@ -57,7 +57,7 @@ FLAGS = (
 BLOCK = 1  # channels that are coupled: this many, or all of them (None)
 RANK = 0
 CARRIED = 4  # fields that go from step to step
-VECTOR_BYTES, ROW_BYTES, KEPT_BYTES = 64, 512, 1 << 25  # of a small unit, of others, of the steps kept on the way back
+VECTOR_BYTES, ROW_BYTES, SAVED_BYTES = 64, 512, 1 << 25  # of a small unit, of others, of the steps kept in the adjoint
 JOBS = 32  # what is summed is added up from so many parts, whatever the number of threads
 
 
@@ -331,7 +331,7 @@ ON_REQUEST = ("dt",)  # cotangents that an adjoint of steps makes where it is to
 
 
 Kinds = tuple[tuple[str, str], ...]  # names of arrays, each with its kind
-FEW_KEPT = True  # the way back of many steps keeps few states
+FEW_SAVED = True  # the adjoint of many steps keeps few states
 
 
 def _dense(*tensors: Tensor) -> Tensors:
@@ -372,9 +372,9 @@ COMPONENTS = 1
 
 
 def _width(count: int, size: int, kept: int) -> int:
-    """Numbers of a unit, where ``count`` are given, of so many bytes each, ``kept`` of them for each until the way
-    back."""
-    small = count * size <= 2 * VECTOR_BYTES or kept * ROW_BYTES > KEPT_BYTES
+    """Numbers of a unit, where ``count`` are given, of so many bytes each, ``kept`` of them for each until the
+    adjoint."""
+    small = count * size <= 2 * VECTOR_BYTES or kept * ROW_BYTES > SAVED_BYTES
     return (VECTOR_BYTES if small else ROW_BYTES) // size
 
 
@@ -396,7 +396,7 @@ class _Unit:
     def __init__(self, entry: str, like: Tensor, steps: int = 1, varied: bool = False, own: bool = False) -> None:
         self.entry = entry
         self.samples, self.channels = like.shape
-        kept = steps if steps <= KEPT else 2 * (math.isqrt(steps) + 1)  # states of the way back
+        kept = steps if steps <= SAVED else 2 * (math.isqrt(steps) + 1)  # states of the adjoint
         size, kept = like.element_size(), CARRIED * (kept if entry.endswith("adjoint") else 1)
         self.group, count = 1, self.samples * self.channels
         self.width = _width(count, size, kept)
@@ -489,7 +489,7 @@ def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: i
 def rollout_adjoint(
     cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, every: int, varied: bool = True
 ) -> Tensors:
-    """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the way back meets
+    """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the adjoint meets
     them."""
     unit = _Unit("rollout_adjoint", state[0], steps, varied, own(fixed))
     if unit.library is None:

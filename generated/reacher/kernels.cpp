@@ -2362,10 +2362,10 @@ inline void run(const Lattice& at, Given& given, const R* const* state, R** out,
     run(at, given, state, out, steps, steps, work, [](R**) {});
 }
 
-// Planes of workspace of the way back: what is carried from step to step is kept on the way forward. Of many steps it is
+// Planes of workspace of the adjoint: what is carried from step to step is kept on the way forward. Of many steps it is
 // kept where stretches of them begin, and within the last one: a stretch before it is taken once more when its turn comes.
 constexpr long SITES = 2, OUTSIDE = 0;
-constexpr long MOST = 128;  // KEPT of stretches.py
+constexpr long MOST = 128;  // SAVED of stretches.py
 inline long stretch(long steps) {
     long length = steps;
     if (steps > MOST)

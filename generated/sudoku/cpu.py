@@ -63,7 +63,7 @@ COUPLED = False  # whether channels meet at the nodes
 SUMS: dict[str, str] = {"m2": "channel"}  # parameters whose cotangents are summed, with their kinds
 VECTOR_BYTES = 32  # of a vector of planes: wider ones than those of the processor go through memory
 JOBS = 16  # what is summed over samples is added up from so many parts, whatever the number of threads
-FEW_KEPT = False
+FEW_SAVED = False
 
 
 class NoCompiler(RuntimeWarning):
@@ -559,8 +559,8 @@ def _side_by_side(m: Tensor, w: Tensor, b: Tensor) -> tuple[int, int]:
     return own, min(VECTOR_BYTES // b.element_size(), 1 << max(count - 1, 0).bit_length())
 
 
-def kept_shape(m: Tensor, w: Tensor, b: Tensor, direct: bool) -> tuple[int, ...]:
-    """Shape of the factors that a solve keeps for the way back."""
+def saved_shape(m: Tensor, w: Tensor, b: Tensor, direct: bool) -> tuple[int, ...]:
+    """Shape of the factors that a solve keeps for the adjoint."""
     if not direct or not wanted() or not b.numel():
         return (0,)
     own, lanes = _side_by_side(m, w, b)
@@ -611,11 +611,11 @@ def solve_linear(
     max_iter: int,
     dense: bool,
 ) -> Tensors:  # fmt: skip
-    """u, iterations, residual and status of every sample, and the factors that the way back takes again."""
+    """u, iterations, residual and status of every sample, and the factors that the adjoint takes again."""
     if not _runs(b, direct):
         graph = graph_of(ends, b.shape[2], dense)
         found = plain_solve(graph, m, w, b, start, direct, rtol, atol, max_iter)
-        return unshared((*found, b.new_empty(kept_shape(m, w, b, direct))), (m, w, b, start))
+        return unshared((*found, b.new_empty(saved_shape(m, w, b, direct))), (m, w, b, start))
     if direct:
         return _by_factor(m, w, b)
     return (*_by_iteration(ends, m, w, b, start, rtol, atol, max_iter, dense), b.new_empty(0))
@@ -624,7 +624,7 @@ def solve_linear(
 def _by_factor(m: Tensor, w: Tensor, b: Tensor) -> Tensors:
     (samples, channels, nodes), threads = b.shape, torch.get_num_threads()
     own, lanes = _side_by_side(m, w, b)
-    kept, failed = _new(b, kept_shape(m, w, b, True)), _new(b, (own, channels))
+    kept, failed = _new(b, saved_shape(m, w, b, True)), _new(b, (own, channels))
     m = m.expand(*m.shape[:2], nodes).contiguous()
     rows = [_sample_rows(m), _sample_rows(_square(w, nodes)), _plain(kept), _plain(failed)]
     _direct("factor", b.dtype, lanes, rows, (own, channels, nodes, threads))

@@ -99,16 +99,16 @@ class GraphOperators(Operators):
             *given, steps, dense, _ = x
             graph = graph_of(ends, given[0].shape[2], dense)
             groups = tuple(given[:n]), tuple(given[n : 2 * n]), tuple(given[2 * n :])
-            walk, back = (partial(run, graph) for run in (self.reference.evolve, self.reference.evolve_adjoint))
-            return tuple(long_adjoint(walk, back, *groups, steps, places))
+            evolve, adjoint = (partial(run, graph) for run in (self.reference.evolve, self.reference.evolve_adjoint))
+            return tuple(long_adjoint(evolve, adjoint, *groups, steps, places))
 
         def reverse(module: ModuleType) -> Run:
             def run(ends: Tensor, *x: Any) -> Tensors:
                 *given, steps, dense, edges = x
-                walk = lambda s, f, count: module.evolve(ends, s, f, count, dense)  # noqa: E731
-                back = lambda g, s, f, count: module.evolve_adjoint(ends, g, s, f, count, dense, edges)  # noqa: E731
+                evolve = lambda s, f, count: module.evolve(ends, s, f, count, dense)  # noqa: E731
+                adjoint = lambda g, s, f, count: module.evolve_adjoint(ends, g, s, f, count, dense, edges)  # noqa: E731
                 groups = tuple(given[:n]), tuple(given[n : 2 * n]), tuple(given[2 * n :])
-                return long_adjoint(walk, back, *groups, steps, places)
+                return long_adjoint(evolve, adjoint, *groups, steps, places)
 
             return run
 
@@ -146,21 +146,21 @@ class GraphOperators(Operators):
 
         def plain(ends: Tensor, *x: Any) -> Tensors:
             *given, steps, every, dense = x
-            walk = partial(self.reference.evolve, graph_of(ends, x[0].shape[2], dense))
-            return rolled(walk, tuple(given[:n]), tuple(given[n:]), steps, every, places)
+            evolve = partial(self.reference.evolve, graph_of(ends, x[0].shape[2], dense))
+            return rolled(evolve, tuple(given[:n]), tuple(given[n:]), steps, every, places)
 
         def pulled(ends: Tensor, *x: Any) -> Tensors:
             *given, steps, every, dense, _ = x
-            back = partial(self.reference.evolve_adjoint, graph_of(ends, given[2 * n].shape[2], dense))
+            adjoint = partial(self.reference.evolve_adjoint, graph_of(ends, given[2 * n].shape[2], dense))
             flowed, kept, before, coefficients = (tuple(given[a:b]) for a, b in cuts)
-            return rolled_adjoint(back, flowed, kept, before, coefficients, steps, every, places)
+            return rolled_adjoint(adjoint, flowed, kept, before, coefficients, steps, every, places)
 
         def reverse(module: ModuleType) -> Run:
             def run(ends: Tensor, *x: Any) -> Tensors:
                 *given, steps, every, dense, edges = x
-                back = lambda g, s, f, count: module.evolve_adjoint(ends, g, s, f, count, dense, edges)  # noqa: E731
+                adjoint = lambda g, s, f, count: module.evolve_adjoint(ends, g, s, f, count, dense, edges)  # noqa: E731
                 flowed, kept, before, coefficients = (tuple(given[a:b]) for a, b in cuts)
-                return rolled_adjoint(back, flowed, kept, before, coefficients, steps, every, places)
+                return rolled_adjoint(adjoint, flowed, kept, before, coefficients, steps, every, places)
 
             return run
 

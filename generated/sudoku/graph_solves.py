@@ -20,12 +20,12 @@ class SteadyOperators(GraphOperators):
     """As of layers that take steps, with a solve in their place."""
 
     def equilibrium(self) -> Run:
-        """u, iterations, residual and status of every sample, and the factors that the way back takes again; of arrays
+        """u, iterations, residual and status of every sample, and the factors that the adjoint takes again; of arrays
         m, which broadcasts to (B, C, N), w, which broadcasts to the edge arrays, b and where to start."""
 
-        def kept_shape(m: Tensor, w: Tensor, b: Tensor, direct: bool) -> tuple[int, ...]:
+        def saved_shape(m: Tensor, w: Tensor, b: Tensor, direct: bool) -> tuple[int, ...]:
             module = self.backends.get(self.device_of.get(b.device.type, ""))
-            found: tuple[int, ...] = module.kept_shape(m, w, b, direct) if module is not None else (0,)
+            found: tuple[int, ...] = module.saved_shape(m, w, b, direct) if module is not None else (0,)
             return found
 
         def plain(
@@ -33,7 +33,7 @@ class SteadyOperators(GraphOperators):
             atol: float, max_iter: int, dense: bool,
         ) -> Tensors:  # fmt: skip
             found = plain_solve(graph_of(ends, b.shape[2], dense), m, w, b, start, direct, rtol, atol, max_iter)
-            return (*found, b.new_empty(kept_shape(m, w, b, direct)))
+            return (*found, b.new_empty(saved_shape(m, w, b, direct)))
 
         def forward(module: ModuleType) -> Run:
             def run(*x: Any) -> Tensors:
@@ -45,7 +45,7 @@ class SteadyOperators(GraphOperators):
 
         def fake(_: Tensor, m: Tensor, w: Tensor, b: Tensor, *more: Any) -> Tensors:
             iterations, status = (b.new_empty(b.shape[:1], dtype=torch.int64) for _ in range(2))
-            kept = b.new_empty(kept_shape(m, w, b, more[1]))
+            kept = b.new_empty(saved_shape(m, w, b, more[1]))
             return b.new_empty(b.shape), iterations, b.new_empty(b.shape[:1]), status, kept
 
         adjoint = self._solve_adjoint()

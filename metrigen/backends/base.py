@@ -7,7 +7,7 @@ asks of such a file:
     OWNED               whether their results share no memory with arguments or one another
     JOINED              whether a readout is one tensor, its components one after the other along the channels; left out
                         where they are a tuple, as those of the reference are
-    FEW_KEPT            whether ``evolve_adjoint`` of many steps keeps few states by itself; left out where it does not
+    FEW_SAVED           whether ``evolve_adjoint`` of many steps keeps few states by itself; left out where it does not
     ON_REQUEST          names of arrays whose cotangents the adjoints of its steps make where they are called with
                         ``varied=True``; left out where they make all of them always
     OF_SAMPLES          names of coefficients of steps of which every sample may have its own, along a first axis; left

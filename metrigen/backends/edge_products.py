@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.ir.edges import Along, EdgeMap
-from metrigen.ir.nodes import Kind, Leaf, Map, Program, Statement
+from metrigen.ir.nodes import Kind, Load, Map, Program, Statement
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ def _terms(expr: sp.Expr, sources: dict[str, str], degree: int) -> tuple[tuple[s
         weight, over = [], []
         for factor in sp.Mul.make_args(term):
             base, exponent = factor.as_base_exp()
-            if isinstance(base, Leaf) and base.array in sources and exponent.is_Integer and exponent > 0:
+            if isinstance(base, Load) and base.array in sources and exponent.is_Integer and exponent > 0:
                 over += [sources[base.array]] * int(exponent)
             else:
                 weight.append(factor)
         product = sp.Mul(*weight)
-        if len(over) != degree or any(leaf.array in sources for leaf in product.atoms(Leaf)):
+        if len(over) != degree or any(load.array in sources for load in product.atoms(Load)):
             return None
         out.append((product, tuple(over)))
     return tuple(out)

@@ -12,10 +12,22 @@ from dataclasses import dataclass
 import sympy as sp
 
 from metrigen.ir.edges import Along, EdgeMap
-from metrigen.ir.nodes import Accumulate, Fold, Kind, Leaf, Local, Map, Mix, Outer, Program, Statement, Total
+from metrigen.ir.nodes import (
+    Accumulate,
+    ChannelMatmul,
+    ChannelSum,
+    Kind,
+    Load,
+    Map,
+    Outer,
+    ParameterExpression,
+    Program,
+    Reduction,
+    Statement,
+)
 from metrigen.ir.queries import known
 
-AtNodes = Map | Mix | Total | Outer
+AtNodes = Map | ChannelMatmul | ChannelSum | Outer
 OnEdges = Map | EdgeMap
 
 
@@ -43,16 +55,19 @@ class GraphPartition:
     cotangent."""
 
     fusions: tuple[GraphFusion, ...]
-    early: tuple[Local, ...]
+    early: tuple[ParameterExpression, ...]
     totals: Mapping[str, tuple[str, ...]]
 
 
 def graph_partition(program: Program) -> GraphPartition | None:
     """The fusion groups of a program; None where it holds a statement that none of them can do."""
     body = known(program, "graph_cut")
-    if not all(isinstance(s, (Map, EdgeMap, Mix, Total, Outer, Local, Fold, Accumulate)) for s in body):
+    if not all(
+        isinstance(s, (Map, EdgeMap, ChannelMatmul, ChannelSum, Outer, ParameterExpression, Reduction, Accumulate))
+        for s in body
+    ):
         return None
-    folds = {s.out: s.src for s in body if isinstance(s, Fold)}
+    folds = {s.out: s.src for s in body if isinstance(s, Reduction)}
     totals = {s.out: tuple(folds.get(n, n) for n in s.terms) for s in body if isinstance(s, Accumulate)}
     totals |= {out: (src,) for out, src in folds.items() if out in program.outputs}
     summed = {n for s in body if isinstance(s, (Map, Outer)) for n in _sums(s)}
@@ -63,7 +78,7 @@ def graph_partition(program: Program) -> GraphPartition | None:
     reads = {n for s in body if isinstance(s, EdgeMap) and s.onto is Kind.EDGE for n in (s.src,)}
     count = max(levels.values(), default=0) + 1
     fusions = tuple(_fusion(program, levels, level, reads) for level in range(count))
-    early = tuple(s for s in body if isinstance(s, Local))
+    early = tuple(s for s in body if isinstance(s, ParameterExpression))
     return GraphPartition(tuple(s for s in fusions if s.gathers or s.nodes or s.owned), early, totals)
 
 
@@ -82,7 +97,7 @@ def _levels(program: Program) -> dict[Statement, int]:
     found: dict[Statement, int] = {}
     of_array: dict[str, int] = {}
     for s in program.body:
-        if isinstance(s, (Local, Fold, Accumulate)):
+        if isinstance(s, (ParameterExpression, Reduction, Accumulate)):
             continue
         ends = isinstance(s, EdgeMap) and s.onto is Kind.EDGE
         found[s] = max((of_array[n] + ends for n in s.reads if n in of_array), default=0)
@@ -93,7 +108,7 @@ def _levels(program: Program) -> dict[Statement, int]:
 def _fusion(program: Program, levels: Mapping[Statement, int], level: int, ends: set[str]) -> GraphFusion:
     here = [s for s in program.body if levels.get(s) == level]
     gathers = tuple(s for s in here if isinstance(s, EdgeMap) and s.onto is Kind.SITE)
-    nodes = tuple(s for s in here if isinstance(s, (Map, Mix, Total, Outer)) and not _on_edges(s))
+    nodes = tuple(s for s in here if isinstance(s, (Map, ChannelMatmul, ChannelSum, Outer)) and not _on_edges(s))
     owned = tuple(
         s for s in here if isinstance(s, Map) and _on_edges(s)
         and (s.sums or any(n in program.outputs for n, _ in s.stores))
@@ -129,7 +144,7 @@ def is_even(program: Program) -> bool:
 
 def _signs(s: Map, signs: Mapping[str, int]) -> dict[str, int] | None:
     """Array -> 1 where it is even, -1 where it is odd; None where one is neither, or a sum is not even."""
-    turned = {a: -a for e in s.expressions for a in e.atoms(Leaf) if signs.get(a.array) == -1}
+    turned = {a: -a for e in s.expressions for a in e.atoms(Load) if signs.get(a.array) == -1}
 
     def sign(expr: sp.Expr) -> int:
         whole = _inlined(expr, dict(s.lets))

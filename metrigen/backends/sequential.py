@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program
+from metrigen.ir.nodes import Accumulate, ChannelMatmul, Load, Map, Outer, Program
 from metrigen.ir.queries import summed_into
 from metrigen.ir.statement import unknown
 
 
 @dataclass(frozen=True)
-class Turned:
+class Rotated:
     """Row ``dst`` = rotation ``matrix`` (or its transpose) of row ``src``."""
 
     src: int
@@ -39,7 +39,7 @@ class SequentialScan:
 
     head: Program
     tail: Program
-    turned: tuple[Turned, ...]
+    rotated: tuple[Rotated, ...]
     products: tuple[Product, ...]
     held: tuple[str, ...]
     early: Mapping[str, int]
@@ -50,35 +50,35 @@ def sequential_scan(program: Program) -> SequentialScan:
     late: set[str] = set()
     before: list[Map] = []
     after: list[Map] = []
-    whole: list[Mix | Outer] = []
+    whole: list[ChannelMatmul | Outer] = []
     for statement in program.body:
         if isinstance(statement, Map):
             part = after if late.intersection(statement.reads) else before
             part.append(statement)
             if part is after:
                 late.update(name for name, _ in statement.defines)
-        elif isinstance(statement, (Mix, Outer)):
+        elif isinstance(statement, (ChannelMatmul, Outer)):
             if late.intersection(statement.reads):
                 raise AssertionError("a rotation of what a rotation made is no token of a scan")
             whole.append(statement)
-            late.update((statement.out,) if isinstance(statement, Mix) else ())
+            late.update((statement.out,) if isinstance(statement, ChannelMatmul) else ())
         elif not isinstance(statement, Accumulate):
             raise unknown(statement, "a token of coupled channels")
     owner = summed_into(program)
     made = {name for s in before for name, _ in s.defines}
-    sources = [n for s in whole for n in ((s.src,) if isinstance(s, Mix) else (s.left, s.right))]
+    sources = [n for s in whole for n in ((s.src,) if isinstance(s, ChannelMatmul) else (s.left, s.right))]
     read = {n for s in after for n in s.reads}
     copies = {n: f"{n}__row" for n in dict.fromkeys(sources) if n not in made}
     kept = [name for s in before for name, _ in s.defines
             if name in read or name in sources or name in program.outputs]  # fmt: skip
-    mixed = [s.out for s in whole if isinstance(s, Mix)]
+    mixed = [s.out for s in whole if isinstance(s, ChannelMatmul)]
     held = (*kept, *copies.values(), *mixed)
     row = {name: i for i, name in enumerate(held)} | {n: held.index(copy) for n, copy in copies.items()}
-    before += [Map(stores=((copy, Leaf(n, ())),)) for n, copy in copies.items()]
+    before += [Map(stores=((copy, Load(n, ())),)) for n, copy in copies.items()]
     return SequentialScan(
         head=_part(program, "head", before, (*kept, *copies.values())),
         tail=_part(program, "tail", after, tuple(n for n in program.outputs if n in late)),
-        turned=tuple(Turned(row[s.src], row[s.out], s.matrix) for s in whole if isinstance(s, Mix)),
+        rotated=tuple(Rotated(row[s.src], row[s.out], s.matrix) for s in whole if isinstance(s, ChannelMatmul)),
         products=tuple(Product(row[s.left], row[s.right], owner[s.out]) for s in whole if isinstance(s, Outer)),
         held=held,
         early={n: row[n] for n in program.outputs if n in kept},

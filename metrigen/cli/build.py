@@ -14,6 +14,7 @@ from metrigen.cli.compiling import compile_all, compiled_values, show_drift
 from metrigen.cli.exits import DONE, DRIFT
 from metrigen.cli.options import GENERATED, Debug, Json, Out, Quiet, Specs, Strict
 from metrigen.cli.session import Session, session
+from metrigen.spec.files import spec_files
 
 EXAMPLES = """
     metrigen build specs/cifar.py            write generated/cifar
@@ -71,11 +72,11 @@ def build(
 
 
 def _write(session: Session, specs: list[Path], out: Path, strict: bool, wanted: Wanted | None = None) -> None:
+    start = time.perf_counter()
+    files, place = spec_files(specs), out.absolute()  # where they are now, before the first spec runs
+    compiled = compile_all(session, files, strict, place)
     from metrigen import build as b
 
-    start = time.perf_counter()
-    files, place = b.spec_files(specs), out.absolute()  # where they are now, before the first spec runs
-    compiled = compile_all(session, files, strict, place)
     packages = b.packages_of(compiled, place)
     rows = []
     for package, new in zip(packages, written(session, packages, wanted), strict=True):
@@ -105,11 +106,12 @@ def _watch(specs: list[Path], out: Path, strict: bool, quiet: bool, debug: bool)
 
 
 def _check(session: Session, specs: list[Path], out: Path, strict: bool, diff: bool) -> None:
+    start = time.perf_counter()
+    files, place = spec_files(specs), out.absolute()
+    compiled = compile_all(session, files, strict, place)
     from metrigen import build as b
 
-    start = time.perf_counter()
-    files, place = b.spec_files(specs), out.absolute()
-    packages = b.packages_of(compile_all(session, files, strict, place), place)
+    packages = b.packages_of(compiled, place)
     rows = [show_drift(session, package, out / package.destination.name, diff) for package in packages]
     stale = [row for row in rows if row["state"] != "up to date"]
     for row in rows:

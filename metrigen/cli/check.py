@@ -9,6 +9,7 @@ import typer
 from metrigen.cli.compiling import compile_all, compiled_values, show_drift
 from metrigen.cli.options import GENERATED, Debug, Json, Out, Quiet, Specs, Strict
 from metrigen.cli.session import session
+from metrigen.spec.files import spec_files
 
 EXAMPLES = """
     metrigen check specs/maze.py             derive and prove; write nothing
@@ -29,11 +30,12 @@ def check(
 ) -> None:
     """Derive and prove: everything that a build does, except writing. Says how a package that is there differs."""
     with session("check", as_json, quiet, debug) as s:
+        files, place = spec_files(specs), out.absolute()
+        compiled = compile_all(s, files, strict, place)
         from metrigen import build as b
 
-        files, place = b.spec_files(specs), out.absolute()
         rows = []
-        for package in b.packages_of(compile_all(s, files, strict, place), place):
+        for package in b.packages_of(compiled, place):
             shown = out / package.destination.name
             there = package.destination.is_dir()
             drift = show_drift(s, package, shown, diff) if there else {"package": str(shown), "state": "not built"}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metrigen.cli.session import Session, law_values
+from metrigen.spec.files import read, shown_path
 
 if TYPE_CHECKING:
     from metrigen.build import Package
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
 def compile_all(session: Session, files: Sequence[Path], strict: bool, out: Path) -> list[Compiled]:
     """Compile every file, whose package belongs in ``out``; its warnings are printed, and under ``strict`` refused once
     all were seen."""
+    for path in files:
+        read(path, shown_path(path))  # refused before SymPy is imported
     compiled = [_compile(session, path, out) for path in files]
     session.judge([warned for one in compiled for warned in one.warnings], strict)
     return compiled
 
 
 def _compile(session: Session, path: Path, out: Path) -> Compiled:
+    session.tell(shown_path(path), style="bold")
     from metrigen import build as b
     from metrigen import console as c
 
@@ -33,7 +37,6 @@ def _compile(session: Session, path: Path, out: Path) -> Compiled:
 
         compiled = b.compile_file(
             path,
-            on_spec=lambda shown: session.tell(shown, style="bold"),
             on_stage=finished,
             on_begin=waiting.begin,
             out=out,

@@ -10,9 +10,12 @@ import typer
 
 from metrigen.cli.options import Debug, Json, Quiet
 from metrigen.cli.session import Session, session
+from metrigen.spec.files import read, shown_path
 
 if TYPE_CHECKING:
-    from metrigen.compare import Comparison
+    from pathlib import Path
+
+    from metrigen.compare import Comparison, Snapshot
 
 EXAMPLES = """
     metrigen diff specs/maze.py               against the last commit
@@ -35,7 +38,6 @@ def diff(
 ) -> None:
     """Compare the physics of two specs: terms, brackets, method, laws won and lost, cost per site."""
     with session("diff", as_json, quiet, debug) as s:
-        from metrigen import compare as c
         from metrigen.revision import file_of, spec_at
 
         # One revision alone is compared with the file as it is now.
@@ -44,11 +46,21 @@ def diff(
         with ExitStack() as stack:
             snapshots = []
             for given in (before, now):
-                s.tell(f"derive {given}")
-                snapshots.append(c.snapshot(stack.enter_context(spec_at(given))))
-        found = c.compare(*snapshots)
+                file = stack.enter_context(spec_at(given))
+                read(file, shown_path(file))
+                snapshots.append(_snapshot(s, given, file))
+        from metrigen.compare import compare
+
+        found = compare(*snapshots)
         _print(s, found)
         s.give(before=before, now=now, same=found.same, **_values(found))
+
+
+def _snapshot(session: Session, given: str, file: Path) -> Snapshot:
+    session.tell(f"derive {given}")
+    from metrigen.compare import snapshot
+
+    return snapshot(file)
 
 
 def _values(found: Comparison) -> dict[str, Any]:

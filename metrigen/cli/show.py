@@ -12,6 +12,7 @@ import typer
 from metrigen.cli.options import Debug, Json, Quiet, Spec, Strict
 from metrigen.cli.session import Session, law_values, session
 from metrigen.cli.shapes import shape_of
+from metrigen.spec.files import read, shown_path
 
 if TYPE_CHECKING:
     from metrigen.package.report import Report
@@ -77,10 +78,7 @@ def _heading(session: Session, spec: Path) -> str:
     from metrigen.catalogue.outline import UNKNOWN, docstring, outline
     from metrigen.emit.rows import WIDTH, heading
 
-    try:
-        text = spec.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError:
-        return ""  # the loader says what is wrong with it
+    text = read(spec, shown_path(spec)).decode("utf-8-sig", errors="replace")
     known = outline(text)
     if known is None or known.name == UNKNOWN:
         return ""

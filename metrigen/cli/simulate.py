@@ -12,6 +12,7 @@ import typer
 from metrigen.cli.options import Debug, Json, Quiet, Spec
 from metrigen.cli.session import Session, session
 from metrigen.cli.shapes import shape_of
+from metrigen.spec.files import read, shown_path
 
 if TYPE_CHECKING:
     from metrigen.simulate.model import Model
@@ -60,6 +61,9 @@ def simulate(
         raise typer.BadParameter(f"--engine is torch, numpy or auto, not {engine!r}")
     sizes = shape_of(size, option="--size")
     with session("simulate", as_json, quiet, debug) as s:
+        shown = shown_path(spec)
+        read(spec, shown)
+        s.tell(f"derive {shown}")
         from metrigen.simulate.given import assignments
 
         step = {} if dt is None else {"dt": repr(dt)}

@@ -27,6 +27,7 @@ def tune(
 ) -> None:
     """Measure launch settings of the Triton kernels on this machine's GPU and keep the best."""
     with session("tune", as_json, quiet, debug) as s:
+        s.tell(str(package), style="bold")
         from metrigen.backends.triton import tune as t
 
         batch, channels, *sites = shape_of(shape, least=2) or ()

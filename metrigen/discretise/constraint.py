@@ -12,7 +12,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.elliptic import Equation, Weak, refusal, weak_forms
 from metrigen.ir.interpreter import dense
-from metrigen.ir.nodes import Array, Inside, Kind, Map, Solve, leaves
+from metrigen.ir.nodes import Array, Inside, Kind, Map, Solve, loads
 from metrigen.passes.tidy import indicators, tidy
 from metrigen.passes.vary import bar
 
@@ -48,8 +48,8 @@ def _equation(lowering: Lowering, weak: Weak) -> Equation:
 
 def _annihilates_constants(operator: sp.Expr, out: str, periodic: bool) -> bool:
     """Is A 1 = 0 at every site? Not with values that read zero beyond a wall."""
-    own = [leaf for leaf in leaves(operator) if leaf.array == out]
-    level = {leaf: sp.S.One if periodic or not any(leaf.offset) else Inside(leaf.offset) for leaf in own}
+    own = [load for load in loads(operator) if load.array == out]
+    level = {load: sp.S.One if periodic or not any(load.offset) else Inside(load.offset) for load in own}
     return indicators(sp.expand(operator.xreplace(level))).expand().is_zero is True
 
 

@@ -11,7 +11,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.base import Discretisation
 from metrigen.errors import SpecError
-from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Program, Statement, stem
+from metrigen.ir.nodes import Array, Cayley, Kind, Load, Map, ParameterExpression, Program, Statement, stem
 from metrigen.passes.tidy import tidy
 from metrigen.passes.vary import bar
 from metrigen.physics.clock import is_timed
@@ -50,18 +50,18 @@ class Dynamics:
     def origin(self) -> tuple[int, ...]:
         return self.lowering.origin
 
-    def leaf(self, name: str) -> Leaf:
-        return Leaf(name, self.origin)
+    def load(self, name: str) -> Load:
+        return Load(name, self.origin)
 
     @property
-    def sites(self) -> dict[AppliedUndef, Leaf]:
+    def sites(self) -> dict[AppliedUndef, Load]:
         """Field or input -> its value at a site, with the sign that it was declared with: a value has one symbol."""
-        return {f: Leaf(a.name, self.origin, a.positive) for f, a in self.lowering.arrays.items()}
+        return {f: Load(a.name, self.origin, a.positive) for f, a in self.lowering.arrays.items()}
 
     @property
-    def values(self) -> dict[str, Leaf]:
+    def values(self) -> dict[str, Load]:
         """Name of an array of the state -> its value at a site."""
-        return {a.name: self.leaf(a.name) for a in self.state}
+        return {a.name: self.load(a.name) for a in self.state}
 
     def array(self, u: AppliedUndef) -> str:
         return self.lowering.arrays[u].name
@@ -111,14 +111,14 @@ class Builder:
         self.count += 1
         return f"{name}__{self.count}"
 
-    def map(self, name: str, expr: sp.Expr) -> Leaf:
-        """Store a site array; returns it as a leaf. Leaves and zero are not stored again."""
+    def map(self, name: str, expr: sp.Expr) -> Load:
+        """Store a site array; returns it as a load. Loads and zero are not stored again."""
         expr = tidy(expr)
-        if isinstance(expr, Leaf) and not any(expr.offset):
+        if isinstance(expr, Load) and not any(expr.offset):
             return expr
         out = self.fresh(name)
         self.body.append(Map(stores=((out, expr),)))
-        return self.dynamics.leaf(out)
+        return self.dynamics.load(out)
 
     def local(self, name: str, expr: sp.Expr) -> sp.Symbol:
         """A value of the parameters alone."""
@@ -126,20 +126,20 @@ class Builder:
         for s in self.body:
             kinds.update(dict(s.defines))
         kind = Kind.CHANNEL if any(kinds[s.name] is Kind.CHANNEL for s in expr.free_symbols) else Kind.SCALAR
-        made = next((s.out for s in self.body if isinstance(s, Local) and s.expr == expr), None)
+        made = next((s.out for s in self.body if isinstance(s, ParameterExpression) and s.expr == expr), None)
         if made is None:
             made = self.fresh(name)
-            self.body.append(Local(made, kind, expr))
+            self.body.append(ParameterExpression(made, kind, expr))
         return sp.Symbol(made, real=True)
 
-    def coefficient(self, name: str, value: sp.Expr, state: Mapping[str, Leaf], time: sp.Expr) -> sp.Expr:
+    def coefficient(self, name: str, value: sp.Expr, state: Mapping[str, Load], time: sp.Expr) -> sp.Expr:
         """A coefficient of a step, in the fields: worked out once where it is one of the parameters alone; else at
         every site, from the time, the inputs, the parameters that differ from site to site, the axes and the state."""
         if not value.has(*self.dynamics.sites) and not is_timed(value):
             return self.local(name, value)
         return value.xreplace(self.places(state, time))
 
-    def places(self, state: Mapping[str, Leaf], time: sp.Expr) -> dict[sp.Basic, sp.Expr]:
+    def places(self, state: Mapping[str, Load], time: sp.Expr) -> dict[sp.Basic, sp.Expr]:
         """Field, input or t -> its value at a site: of a field that in ``state``."""
         dynamics = self.dynamics
         fields = {u: state[dynamics.array(u)] for u in dynamics.derivation.structure.fields}
@@ -151,13 +151,13 @@ class Builder:
         self.body.append(Cayley(out, matrix, s.name))
         return out
 
-    def call(self, program: Program, bind: Mapping[str, Leaf], time: sp.Expr | None = None) -> dict[str, Leaf]:
-        """Write the statements of a program with its inputs bound to leaves and its t to ``time``; returns its outputs,
+    def call(self, program: Program, bind: Mapping[str, Load], time: sp.Expr | None = None) -> dict[str, Load]:
+        """Write the statements of a program with its inputs bound to loads and its t to ``time``; returns its outputs,
         which are named after the program: the derivative of V with respect to q is dV_dq. Raises SpecError where a
         program reads the time and nobody says which."""
         if time is None and any(t.name in s.reads for s in program):
             raise self._timeless()
-        names = {name: leaf.array for name, leaf in bind.items()}
+        names = {name: load.array for name, load in bind.items()}
         for statement in program.body:
             for name, _ in statement.defines:
                 field = stem(name)
@@ -166,7 +166,7 @@ class Builder:
         if time is not None and time != t:
             body = [statement.with_expressions(lambda e: e.xreplace({t: time})) for statement in body]
         self.body.extend(body)
-        return {name: self.dynamics.leaf(names.get(name, name)) for name in program.outputs}
+        return {name: self.dynamics.load(names.get(name, name)) for name in program.outputs}
 
     def _timeless(self) -> SpecError:
         name = type(self.dynamics.derivation.system.integrator).__name__
@@ -198,32 +198,32 @@ def after(name: str) -> str:
 class RightHandSide:
     """z_t = J dH - M dH, or J dH + M dS: the programs of its parts, made once for all stages of a step.
 
-    slopes   name of a generator (H or S) -> program of its functional derivatives
-    parts    (program of a bracket, the generator it acts on, sign)
+    gradients  name of a generator (H or S) -> program of its functional derivatives
+    parts      (program of a bracket, the generator it acts on, sign)
     """
 
     dynamics: Dynamics
-    slopes: Mapping[str, Program]
+    gradients: Mapping[str, Program]
     parts: tuple[tuple[Program, str, int], ...]
 
     @classmethod
     def of(cls, dynamics: Dynamics) -> RightHandSide:
         derivation, entropy = dynamics.derivation, dynamics.derivation.system.entropy
-        slopes = {"H": dynamics.gradient(derivation.structure.hamiltonian)}
+        gradients = {"H": dynamics.gradient(derivation.structure.hamiltonian)}
         moved = {"bracket": ("H", 1), "metric": ("H", -1) if entropy is None else ("S", 1)}
         forms = derivation.structure.forms.items()
         parts = [(dynamics.operator(form, part), *moved[part]) for part, form in forms]
         if entropy is not None:
-            slopes["S"] = dynamics.gradient(entropy, "S", "entropy")
-        return cls(dynamics, slopes, tuple(parts))
+            gradients["S"] = dynamics.gradient(entropy, "S", "entropy")
+        return cls(dynamics, gradients, tuple(parts))
 
-    def at(self, builder: Builder, state: Mapping[str, Leaf], time: sp.Expr | None = None) -> dict[str, sp.Expr]:
+    def at(self, builder: Builder, state: Mapping[str, Load], time: sp.Expr | None = None) -> dict[str, sp.Expr]:
         """The rate of every field at the given state and time, which a system without t does not need."""
         names = [a.name for a in self.dynamics.state]
-        slopes = {generator: builder.call(program, state, time) for generator, program in self.slopes.items()}
+        gradients = {generator: builder.call(program, state, time) for generator, program in self.gradients.items()}
         rates: dict[str, sp.Expr] = dict.fromkeys(names, sp.S.Zero)
         for program, generator, sign in self.parts:
-            covector = {name: slopes[generator][bar(name)] for name in names}
+            covector = {name: gradients[generator][bar(name)] for name in names}
             rows = self.image(builder, program, state, covector, time)
             for name in names:
                 rates[name] += sign * rows[name]
@@ -233,10 +233,10 @@ class RightHandSide:
         self,
         builder: Builder,
         operator: Program,
-        state: Mapping[str, Leaf],
-        covector: Mapping[str, Leaf],
+        state: Mapping[str, Load],
+        covector: Mapping[str, Load],
         time: sp.Expr | None = None,
-    ) -> dict[str, Leaf]:
+    ) -> dict[str, Load]:
         """J g or M g at the given state and time, by field."""
-        rows = builder.call(operator, {**state, **{f"{name}__right": leaf for name, leaf in covector.items()}}, time)
+        rows = builder.call(operator, {**state, **{f"{name}__right": load for name, load in covector.items()}}, time)
         return {name: rows[bar(f"{name}__left")] for name in covector}

@@ -73,9 +73,9 @@ def _weak_form(
     name, flat = psi.func.__name__, to_jets(residual)
     if any(jets_of(atom, psi) for atom in flat.atoms(*channels.MAPS)):
         raise refusal(name, f"it couples the channels of {name}", "couple the channels of the source instead")
-    slopes = {j: flat.diff(j) for j in jets_of(flat, psi)}
-    linear = sp.Add(*(c * j for j, c in slopes.items()))
-    for j, c in slopes.items():
+    by_jet = {j: flat.diff(j) for j in jets_of(flat, psi)}
+    linear = sp.Add(*(c * j for j, c in by_jet.items()))
+    for j, c in by_jet.items():
         moved = jets_of(c, *fields, *auxiliary)
         if moved or learned_functions(c):
             what = "which changes from state to state" if moved else "which holds a learned function"
@@ -85,7 +85,7 @@ def _weak_form(
                 "a linear constraint with coefficients that are numbers, parameters or inputs",
             )
     test = sp.Function(f"test:{name}", real=True)(*psi.args)
-    form = _form(slopes, psi, test)
+    form = _form(by_jet, psi, test)
     if not is_zero(to_jets(euler(from_jets(form), test)) - linear):
         raise refusal(
             name,
@@ -96,12 +96,12 @@ def _weak_form(
     return Weak(psi, test, from_jets(form), from_jets(sp.expand_mul(source)))
 
 
-def _form(slopes: Mapping[Jet, sp.Expr], psi: AppliedUndef, test: AppliedUndef) -> sp.Expr:
-    if max(j.order for j in slopes) > 2:
-        terms = [c * (jet(test) * j + jet(psi) * Jet(test, j.orders)) / 2 for j, c in slopes.items()]
+def _form(by_jet: Mapping[Jet, sp.Expr], psi: AppliedUndef, test: AppliedUndef) -> sp.Expr:
+    if max(j.order for j in by_jet) > 2:
+        terms = [c * (jet(test) * j + jet(psi) * Jet(test, j.orders)) / 2 for j, c in by_jet.items()]
         return sp.Add(*terms)
     form = sp.S.Zero
-    for j, c in slopes.items():
+    for j, c in by_jet.items():
         if j.order == 0:
             form += c * jet(test) * jet(psi)
         elif j.order == 2:

@@ -25,7 +25,7 @@ from metrigen.errors import SpecError
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.evaluate import check_functions
 from metrigen.ir.functions.normal import normal
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program, Statement
+from metrigen.ir.nodes import Array, Kind, Load, Map, Program, Statement
 from metrigen.ir.queries import equations_in
 from metrigen.passes.pipeline import ON_GRAPH, apply
 from metrigen.physics.derivation import Derivation, Law
@@ -141,7 +141,7 @@ class _GraphWriter(Writer):
     """Writes the maps along edges that a density needs before its own statements."""
 
     def value(self, expr: sp.Expr) -> sp.Expr:
-        """The expression over leaves and parameters."""
+        """The expression over loads and parameters."""
         values = self.jets(expr)
         index = next((s for s in sorted(values.free_symbols, key=str) if isinstance(s, Index)), None)
         if index is not None:
@@ -152,7 +152,7 @@ class _GraphWriter(Writer):
                 fix="hand the numbers in as an Input on the graph, or learn them as a Param",
                 see="graph-terms",
             )
-        return values.xreplace({j: Leaf(j.array, (), bool(j.is_positive)) for j in values.atoms(Jet)})
+        return values.xreplace({j: Load(j.array, (), bool(j.is_positive)) for j in values.atoms(Jet)})
 
     def jets(self, expr: sp.Expr) -> sp.Expr:
         expr = sp.sympify(expr)
@@ -166,14 +166,14 @@ class _GraphWriter(Writer):
                 )
         return super().jets(expr.xreplace({atom: self._mapped(atom) for atom in outermost([expr])}))
 
-    def _mapped(self, atom: sp.Expr) -> Leaf:
+    def _mapped(self, atom: sp.Expr) -> Load:
         if atom not in self.stored:
             along = _ALONG[type(atom)]
             inner = self.value(atom.args[0])
             what = "density" if along is Along.SHARE else "value"
-            source = inner.array if isinstance(inner, Leaf) else f"{what}__{self.name}_{len(self.body)}"
-            if not isinstance(inner, Leaf):
+            source = inner.array if isinstance(inner, Load) else f"{what}__{self.name}_{len(self.body)}"
+            if not isinstance(inner, Load):
                 self.body.append(Map(stores=((source, inner),), over=along.transpose.onto))
             self.stored[atom] = f"{along.value}__{self.name}_{len(self.body)}"
             self.body.append(EdgeMap(self.stored[atom], along, source))
-        return Leaf(self.stored[atom], ())
+        return Load(self.stored[atom], ())

@@ -22,7 +22,7 @@ import sympy as sp
 from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.errors import REPORT, StructureError
 from metrigen.ir.edges import Along, EdgeMap
-from metrigen.ir.nodes import Leaf, Map, Mix, Program, Total
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Load, Map, Program
 from metrigen.ir.statement import unknown
 from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.vary import bar
@@ -92,10 +92,10 @@ class Written:
                     values[_array(symbol)] = expr.xreplace(swap)
             elif isinstance(statement, EdgeMap):
                 values[statement.out] = _MAPS[statement.along](values[statement.src])
-            elif isinstance(statement, Mix):
+            elif isinstance(statement, ChannelMatmul):
                 mixed = mix_transposed if statement.transpose else mix
                 values[statement.out] = mixed(values[statement.matrix], values[statement.src])
-            elif isinstance(statement, Total):
+            elif isinstance(statement, ChannelSum):
                 values[statement.out] = total(values[statement.src])
             else:
                 raise unknown(statement, "the programs of a graph written out")
@@ -105,7 +105,7 @@ class Written:
 def _array(symbol: sp.Symbol | str) -> str:
     if isinstance(symbol, str):
         return symbol
-    return symbol.array if isinstance(symbol, Leaf) else symbol.name
+    return symbol.array if isinstance(symbol, Load) else symbol.name
 
 
 def _vanish(exprs: Sequence[sp.Expr]) -> Zero:
@@ -186,8 +186,8 @@ def _energy(dynamics: Dynamics, of: Mapping[str, Law]) -> list[Law]:
 def _degenerate(dynamics: Dynamics, name: str, what: str, bilinear: Bilinear, part: str, density: sp.Expr) -> Law:
     """Does the operator annihilate the gradient of a functional?"""
     with limited(LAW):
-        slopes = Written.of(dynamics).out(apply(BUILT, dynamics.gradient(density)))
-        given = {f"{a.name}__right": slopes[bar(a.name)] for a in dynamics.state}
+        gradient = Written.of(dynamics).out(apply(BUILT, dynamics.gradient(density)))
+        given = {f"{a.name}__right": gradient[bar(a.name)] for a in dynamics.state}
         image = Written.of(dynamics).out(apply(BUILT, dynamics.operator(bilinear, part)), given)
         test = _vanish(list(image.values()))
     if not test:

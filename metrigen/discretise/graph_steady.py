@@ -20,7 +20,7 @@ from metrigen.discretise.dynamics import Dynamics
 from metrigen.discretise.steady_programs import check_one_field
 from metrigen.errors import SpecError
 from metrigen.ir.edges import EdgeMap
-from metrigen.ir.nodes import Leaf, Map, Mix, Program, Statement, Total
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Load, Map, Program, Statement
 from metrigen.ir.statement import unknown
 from metrigen.passes.pipeline import PRUNED, STEADY, apply
 from metrigen.passes.tidy import tidy
@@ -58,7 +58,7 @@ def graph_steady(lowering: GraphLowering, dynamics: Dynamics, solver: str) -> Gr
     screening = sp.expand(sp.diff(node.xreplace({u: value}), value, 2))
     weights = lowering.values("weights", screening, _conductance(edge, u))
     source = _at_zero(dynamics.gradient(derivation.hamiltonian, "F"), unknown.name)
-    negated = Map(stores=((SOURCE, -Leaf(bar(unknown.name), ())),))
+    negated = Map(stores=((SOURCE, -Load(bar(unknown.name), ())),))
     source = replace(source, body=(*source.body, negated), outputs=(SOURCE,))
     return GraphSteady(unknown.name, apply(STEADY, weights), apply(STEADY, source))
 
@@ -86,13 +86,13 @@ def _at_zero(program: Program, name: str) -> Program:
     zero = {name}
     body: list[Statement] = []
     for statement in program.body:
-        if isinstance(statement, (EdgeMap, Mix, Total)):
+        if isinstance(statement, (EdgeMap, ChannelMatmul, ChannelSum)):
             if statement.src in zero:
                 zero.add(statement.out)
             else:
                 body.append(statement)
         elif isinstance(statement, Map):
-            swap = {x: sp.S.Zero for e in statement.expressions for x in e.atoms(Leaf) if x.array in zero}
+            swap = {x: sp.S.Zero for e in statement.expressions for x in e.atoms(Load) if x.array in zero}
             stores = tuple((out, tidy(e.xreplace(swap))) for out, e in statement.stores)
             zero.update(out for out, e in stores if e == 0)
             body.append(replace(statement, stores=stores))

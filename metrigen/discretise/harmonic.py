@@ -1,7 +1,7 @@
 """What of a coefficient has a harmonic mean on an edge: that which is known not to change its sign.
 
 2ab/(a + b) of two neighbours has a pole where a = -b, so a coefficient of unknown sign has none. It is refused where a
-functional is made of it, whose slopes would have that pole. A bracket and a readout hold coefficients that are no
+functional is made of it, whose derivatives would have that pole. A bracket and a readout hold coefficients that are no
 conductivities, u of u_t = u u_x or the momentum pi of T01 = -pi u_x: factors of either sign take the arithmetic mean.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Set
 import sympy as sp
 
 from metrigen.errors import SpecError
-from metrigen.ir.nodes import Leaf
+from metrigen.ir.nodes import Load
 from metrigen.physics.signs import Sign, sign_of
 
 _FUNCTIONALS = ("hamiltonian", "entropy", "metric", "constraints")
@@ -44,7 +44,7 @@ def _factored(expr: sp.Expr) -> sp.Expr:
 
 def _declared(expr: sp.Expr, nonnegative: Set[str]) -> sp.Expr:
     """The expression with values that are declared nonnegative as symbols that are."""
-    known = (x for x in expr.atoms(Leaf) if x.array in nonnegative and not x.is_positive)
+    known = (x for x in expr.atoms(Load) if x.array in nonnegative and not x.is_positive)
     return expr.xreplace({x: sp.Symbol(x.name, real=True, nonnegative=True) for x in known})
 
 

@@ -1,6 +1,6 @@
 """Densities on a regular lattice with cell-centred sites.
 
-A density is a sum of coefficients times functions of derivatives, c(z) f(D z) (``slopes``), and each term lives where
+A density is a sum of coefficients times functions of derivatives, c(z) f(D z) (``terms``), and each term lives where
 its derivatives do:
 
     no derivative, and what is left of f where all derivatives vanish    at the site n
@@ -23,8 +23,8 @@ import sympy as sp
 
 from metrigen.discretise.harmonic import split
 from metrigen.discretise.jets import Jet
-from metrigen.discretise.slopes import Term, slopes, terms
-from metrigen.ir.nodes import Inside, Leaf, Offset, Outside, at_site, negate, shift
+from metrigen.discretise.terms import Term, derivatives, terms
+from metrigen.ir.nodes import Inside, Load, Offset, Outside, at_site, negate, shift
 from metrigen.spec.domain import Lattice
 from metrigen.spec.means import harmonicmean
 
@@ -56,8 +56,8 @@ class Stencils:
     def unit(self, axis: int) -> Offset:
         return tuple(int(i == axis) for i in range(self.rank))
 
-    def leaf(self, jet: Jet) -> Leaf:
-        return Leaf(jet.array, self.origin, bool(jet.is_positive))
+    def load(self, jet: Jet) -> Load:
+        return Load(jet.array, self.origin, bool(jet.is_positive))
 
     def forward(self, f: sp.Expr, axis: int) -> sp.Expr:
         """D+ f = (f[n + e] - f[n]) / h, zero across a zero-flux wall."""
@@ -80,17 +80,17 @@ class Stencils:
 
     def edge_mean(self, g: sp.Expr, axis: int) -> sp.Expr:
         """Coefficient of the edge (n, n + e) from its two sites; at a wall that of the site inside."""
-        if self.domain.average != "harmonic" or not g.has(Leaf):
+        if self.domain.average != "harmonic" or not g.has(Load):
             return self.edge_average(g, axis)
-        fixed, local = g.as_independent(Leaf, as_Add=False)
+        fixed, local = g.as_independent(Load, as_Add=False)
         mean, rest = split(local, self.nonnegative, self.part)
         return fixed * (harmonicmean(*self._ends(mean, axis)) if mean != 1 else 1) * self.edge_average(rest, axis)
 
     def edge_average(self, g: sp.Expr, axis: int) -> sp.Expr:
         """``edge_mean``, arithmetic on every lattice."""
-        if not g.has(Leaf):
+        if not g.has(Load):
             return g
-        fixed, local = g.as_independent(Leaf, as_Add=False)
+        fixed, local = g.as_independent(Load, as_Add=False)
         return fixed * sp.Add(*self._ends(local, axis)) / 2
 
     def _ends(self, g: sp.Expr, axis: int) -> tuple[sp.Expr, sp.Expr]:
@@ -105,12 +105,12 @@ class Stencils:
         """
         if self._has_values_outside(g):
             return shift(g, at)
-        return g.xreplace({x: Inside(at) * x.shifted(at) + Outside(at) * x.shifted(other) for x in g.atoms(Leaf)})
+        return g.xreplace({x: Inside(at) * x.shifted(at) + Outside(at) * x.shifted(other) for x in g.atoms(Load)})
 
     def _has_values_outside(self, g: sp.Expr) -> bool:
         """Whether g may be read outside: there is no outside, or a wall multiplies what it gives there by zero."""
         boundary = self.domain.boundary
-        return boundary == "periodic" or (boundary == "neumann" and bool(g.is_polynomial(*g.atoms(Leaf))))
+        return boundary == "periodic" or (boundary == "neumann" and bool(g.is_polynomial(*g.atoms(Load))))
 
     def nearest(self, g: sp.Expr, reach: Offset) -> sp.Expr:
         """g with what is given at n, or where n is outside, at the nearest site inside, if it is within ``reach`` along
@@ -118,7 +118,7 @@ class Stencils:
         if self._has_values_outside(g):
             return g
         swap: dict[sp.Basic, sp.Expr] = {}
-        for x in sorted((x for x in g.atoms(Leaf) if x.array in self.coefficients), key=lambda x: x.name):
+        for x in sorted((x for x in g.atoms(Load) if x.array in self.coefficients), key=lambda x: x.name):
             places = [(s, self.beyond(s, negate(s))) for s in product(*(range(-r, r + 1) for r in reach))]
             swap[x] = sp.Add(*(Inside(negate(s)) * weight * x.shifted(negate(s)) for s, weight in places))
         return g.xreplace(swap)
@@ -137,14 +137,14 @@ def edge_terms(expr: sp.Expr, stencils: Stencils) -> tuple[sp.Expr, tuple[Term, 
     edges: dict[int, list[sp.Expr]] = {}
     apart = stencils.covectors if stencils.domain.average == "harmonic" else frozenset()
     for term in terms(expr, apart):
-        if not term.slopes:
+        if not term.derivatives:
             plain.append(term.whole)
             continue
         if term.at_rest is not None:
             # What is left without derivatives counts once a site, however many edges a wall leaves to it.
             plain.append(term.coefficient * term.at_rest)
-        axes = frozenset().union(*(j.axes() for j in term.slopes))
-        if len(axes) == 1 and all(j.order == 1 for j in term.slopes):
+        axes = frozenset().union(*(j.axes() for j in term.derivatives))
+        if len(axes) == 1 and all(j.order == 1 for j in term.derivatives):
             (axis,) = axes
             edges.setdefault(axis, []).append(_edge(term, axis, stencils))
         else:
@@ -191,61 +191,61 @@ def _edge(term: Term, axis: int, stencils: Stencils) -> sp.Expr:
         value = coefficient * _above_rest(term.factor if simple else _means(term.factor, axis, stencils), term)
     else:
         value = _above_rest(stencils.edge_average(_at_site(term.whole, stencils), axis), term)
-    return value.xreplace({j: stencils.forward(_leaf(j, stencils), axis) for j in term.slopes})
+    return value.xreplace({j: stencils.forward(_load(j, stencils), axis) for j in term.derivatives})
 
 
 def _means(factor: sp.Expr, axis: int, stencils: Stencils) -> sp.Expr:
     """A factor with coefficients inside it as harmonic means, what adds to them and covectors as arithmetic ones."""
     if all(j.order for j in factor.atoms(Jet)):
         return factor
-    if factor.is_Symbol or not slopes(factor):
+    if factor.is_Symbol or not derivatives(factor):
         return stencils.edge_average(_at_site(factor, stencils), axis)
     if not factor.is_Add:
         return factor.func(*(_means(a, axis, stencils) for a in factor.args))
     parts = []
     for term in terms(factor, stencils.covectors):
-        mean = stencils.edge_mean if term.slopes else stencils.edge_average
+        mean = stencils.edge_mean if term.derivatives else stencils.edge_average
         parts.append(mean(_at_site(term.coefficient, stencils), axis) * _means(term.factor, axis, stencils))
     return sp.Add(*parts)
 
 
 def _above_rest(value: sp.Expr, term: Term) -> sp.Expr:
     """The value less what it is without derivatives, which is counted at the sites."""
-    return value - value.xreplace(dict.fromkeys(term.slopes, sp.S.Zero)) if term.at_rest else value
+    return value - value.xreplace(dict.fromkeys(term.derivatives, sp.S.Zero)) if term.at_rest else value
 
 
 def _reach(term: Term, stencils: Stencils) -> Offset:
     """How far along each axis a site outside may lie whose term reads a site inside."""
-    return tuple(max((j.orders[i] + 1) // 2 for j in term.slopes) for i in range(stencils.rank))
+    return tuple(max((j.orders[i] + 1) // 2 for j in term.derivatives) for i in range(stencils.rank))
 
 
 def _site(term: Term, stencils: Stencils, at: Offset, reach: Offset | None = None) -> sp.Expr:
     """c(z) f(D z) at n + ``at``, averaged over the sides of one-sided differences; with what is given at n, or with
     ``reach``, at the site nearest to n inside."""
-    first = sorted(frozenset().union(*(j.axes() for j in term.slopes if j.order == 1)))
+    first = sorted(frozenset().union(*(j.axes() for j in term.derivatives if j.order == 1)))
     local = _above_rest(_at_site(term.whole, stencils), term)
     if reach is not None:
         local = stencils.nearest(local, reach)
     else:
-        local = local.xreplace({x: x.shifted(at) for x in local.atoms(Leaf) if x.array not in stencils.coefficients})
+        local = local.xreplace({x: x.shifted(at) for x in local.atoms(Load) if x.array not in stencils.coefficients})
     wall = Inside(stencils.origin) if stencils.domain.boundary == "neumann" else sp.S.One
     total = []
     for sides in product((stencils.forward, stencils.backward), repeat=len(first)):
         swap = {}
-        for j in term.slopes:
+        for j in term.derivatives:
             if j.order == 1:
                 (axis,) = j.axes()
-                difference = sides[first.index(axis)](_leaf(j, stencils), axis)
+                difference = sides[first.index(axis)](_load(j, stencils), axis)
             else:
-                difference = stencils.central(_leaf(j, stencils), j.orders)
+                difference = stencils.central(_load(j, stencils), j.orders)
             swap[j] = shift(difference, at)
         total.append(local.xreplace(swap))
     return wall * sp.Add(*total) / len(total)
 
 
-def _leaf(jet: Jet, stencils: Stencils) -> Leaf:
-    return stencils.leaf(Jet(jet.array, stencils.origin))
+def _load(jet: Jet, stencils: Stencils) -> Load:
+    return stencils.load(Jet(jet.array, stencils.origin))
 
 
 def _at_site(expr: sp.Expr, stencils: Stencils) -> sp.Expr:
-    return expr.xreplace({j: stencils.leaf(j) for j in expr.atoms(Jet) if not j.order})
+    return expr.xreplace({j: stencils.load(j) for j in expr.atoms(Jet) if not j.order})

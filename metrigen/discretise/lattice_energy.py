@@ -20,7 +20,7 @@ from metrigen.discretise.lattice_probe import (
     Unwritten,
     acting,
     applied,
-    slopes,
+    gradient_of,
 )
 from metrigen.ir.nodes import Program
 from metrigen.passes.vary import bar
@@ -88,7 +88,7 @@ def _degenerate(stencil: Stencil, name: str, how: str, operator: Program, gradie
 
 def defect(stencil: Stencil, operator: Program, gradient: Program, trial: int, state: Numbers) -> float:
     """The largest |operator gradient| at a state, relative to |operator g| for random g of the same magnitude."""
-    slope = slopes(gradient, state)
+    slope = gradient_of(gradient, state)
     noise = stencil.covector(trial, 1)
     scaled = {name: noise[name] * np.sqrt(np.mean(x**2)) for name, x in slope.items()}
     image = _largest(applied(operator, state, slope))

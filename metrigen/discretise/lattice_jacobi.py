@@ -24,7 +24,7 @@ from metrigen.discretise.lattice_probe import (
     pairing,
 )
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Leaf, Program
+from metrigen.ir.nodes import Load, Program
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Bilinear, Law
 
@@ -75,7 +75,7 @@ def _defect(stencil: Stencil, operator: Program, slope: Program, trial: int, sta
 
 def _proved(stencil: Stencil, operator: Program) -> bool:
     """E_P(T(P, Q, R) + cyclic) = 0 by expansion."""
-    P, Q, R = ({u: _leaf(stencil, f"{side}__{u}") for u in stencil.names} for side in "PQR")
+    P, Q, R = ({u: _load(stencil, f"{side}__{u}") for u in stencil.names} for side in "PQR")
     tau = sp.Add(*(_trilinear(stencil, operator, *order) for order in ((P, Q, R), (Q, R, P), (R, P, Q))))
     return all(stencil.vanishes(stencil.variation(tau, f"P__{u}")) for u in stencil.names)
 
@@ -92,5 +92,5 @@ def _image(stencil: Stencil, operator: Program, covector: Vector) -> dict[str, s
     return {name.removesuffix(bar("__left")): e for name, e in out.items()}
 
 
-def _leaf(stencil: Stencil, name: str) -> Leaf:
-    return Leaf(name, stencil.dynamics.origin)
+def _load(stencil: Stencil, name: str) -> Load:
+    return Load(name, stencil.dynamics.origin)

@@ -20,7 +20,7 @@ from metrigen.discretise.lattice_noether import lattice_noether
 from metrigen.discretise.lattice_positivity import lattice_positivity
 from metrigen.discretise.lattice_probe import CHANNELS, TOLERANCE, TRIALS, Stencil, applied
 from metrigen.errors import REPORT, StructureError
-from metrigen.ir.nodes import Mix, Program, Total
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Program
 from metrigen.ir.queries import maps_in
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.report import SYMMETRISE
@@ -100,7 +100,7 @@ def _lopsided(stencil: Stencil, part: str, sign: int) -> float:
     """|f.Jg +- g.Jf| relative to its terms on a random state, where channels are coupled: a proof at one site, or by
     construction, does not see what becomes of channel maps."""
     operator = stencil.bracket if part == "bracket" else stencil.metric
-    if operator is None or not any(isinstance(s, (Mix, Total)) for s in operator):
+    if operator is None or not any(isinstance(s, (ChannelMatmul, ChannelSum)) for s in operator):
         return 0.0
     state, (f, g) = next(stencil.states()), (stencil.covector(0, which) for which in (1, 2))
     fg, gf = applied(operator, state, g), applied(operator, state, f)

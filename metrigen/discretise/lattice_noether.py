@@ -17,7 +17,7 @@ import numpy as np
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.discretise.lattice_probe import TOLERANCE, Numbers, Stencil, Unwritten, acting, applied, slopes
+from metrigen.discretise.lattice_probe import TOLERANCE, Numbers, Stencil, Unwritten, acting, applied, gradient_of
 from metrigen.discretise.readout import in_state, tensor_densities
 from metrigen.errors import SpecError
 from metrigen.ir.interpreter import run
@@ -164,12 +164,12 @@ class _Rates:
 
 
 def _numbers(stencil: Stencil, state: Numbers) -> tuple[Numbers, Numbers]:
-    slope = slopes(stencil.energy, state)
+    slope = gradient_of(stencil.energy, state)
     zero = {name: np.zeros_like(x) for name, x in slope.items()}
     reversible = zero if stencil.bracket is None else applied(stencil.bracket, state, slope)
     if stencil.metric is None:
         return reversible, reversible
-    sign, driver = (-1, slope) if stencil.entropy is None else (1, slopes(stencil.entropy, state))
+    sign, driver = (-1, slope) if stencil.entropy is None else (1, gradient_of(stencil.entropy, state))
     forced = applied(stencil.metric, state, driver)
     return reversible, {name: reversible[name] + sign * forced[name] for name in zero}
 

@@ -12,7 +12,7 @@ import sympy as sp
 from metrigen.discretise.base import Discretisation
 from metrigen.discretise.lattice_probe import TOLERANCE, TRIALS, Stencil, Unwritten, applied, writing
 from metrigen.errors import StructureError
-from metrigen.ir.nodes import Leaf, leaves
+from metrigen.ir.nodes import Load, loads
 from metrigen.physics.derivation import Bilinear, Law
 from metrigen.physics.positivity import signs_of_matrix
 from metrigen.physics.size import nodes
@@ -66,9 +66,9 @@ def _positive(stencil: Stencil, metric: Bilinear, form: sp.Expr) -> bool:
     lowering, left, right = stencil.dynamics.covectors(metric)
     (density,) = stencil.inline(lowering.functional("metric", form, "metric")).values()
     names = dict(zip(right, left, strict=True))
-    same = {leaf: leaf.renamed(names[leaf.array]) for leaf in leaves(density) if leaf.array in names}
+    same = {load: load.renamed(names[load.array]) for load in loads(density) if load.array in names}
     square = density.xreplace(same)
-    around: list[Leaf] = [leaf for leaf in leaves(square) if leaf.array in left]
+    around: list[Load] = [load for load in loads(square) if load.array in left]
     square = square.xreplace(_signed(stencil, square))
     if len(around) > _MOST_VALUES or nodes(square) > _LARGE:
         return False
@@ -79,7 +79,7 @@ def _positive(stencil: Stencil, metric: Bilinear, form: sp.Expr) -> bool:
 def _signed(stencil: Stencil, density: sp.Expr) -> dict[sp.Basic, sp.Expr]:
     """The values of fields that are declared nonnegative, as symbols that are."""
     arrays = {a.name: u for u, a in stencil.dynamics.lowering.arrays.items() if u.is_nonnegative}
-    known = [leaf for leaf in leaves(density) if leaf.array in arrays]
+    known = [load for load in loads(density) if load.array in arrays]
     return {
-        leaf: sp.Symbol(leaf.name, nonnegative=True, positive=arrays[leaf.array].is_positive or None) for leaf in known
+        load: sp.Symbol(load.name, nonnegative=True, positive=arrays[load.array].is_positive or None) for load in known
     }

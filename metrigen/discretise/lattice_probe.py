@@ -21,14 +21,14 @@ from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import (
     Inside,
     Kind,
-    Leaf,
+    Load,
     Map,
     Offset,
     Outside,
     Program,
     Solve,
     at_site,
-    leaves,
+    loads,
     negate,
     shift,
 )
@@ -110,7 +110,7 @@ class Stencil:
         logarithm has no value otherwise."""
         for trial in range(TRIALS):
             drawn = self._draw(trial)
-            gradient = slopes(self.energy, drawn)
+            gradient = gradient_of(self.energy, drawn)
             if not all(np.isfinite(x).all() for x in gradient.values()):
                 drawn = {name: np.abs(x) + 0.1 for name, x in drawn.items()}
             yield drawn
@@ -157,7 +157,7 @@ class Stencil:
                 inner[symbol] = self.settled(expr.xreplace(inner))
             for name, expr in statement.stores:
                 expr = self.settled(expr.xreplace(inner)) if inner else expr
-                table = {leaf: self._at(env[leaf.array], leaf.offset) for leaf in leaves(expr) if leaf.array in env}
+                table = {load: self._at(env[load.array], load.offset) for load in loads(expr) if load.array in env}
                 env[name] = self.settled(expr.xreplace(table))
         return {name: env[name] for name in program.outputs}
 
@@ -174,13 +174,13 @@ class Stencil:
     def variation(self, expr: sp.Expr, array: str) -> sp.Expr:
         """The discrete Euler operator E(f) = sum_s S_-s df/dz_s of a density summed over the lattice."""
         expr = expr if self.dynamics.lowering.periodic else Inside(self.dynamics.origin) * expr
-        own = [leaf for leaf in leaves(expr) if leaf.array == array]
+        own = [load for load in loads(expr) if load.array == array]
         if nodes(expr) * len(own) > 10 * _LARGE_NODES:
             raise Unwritten(f"more than {_LARGE_NODES} operations at a site")
         with writing():
             partials = Partials(expr)
             return self.settled(
-                sp.Add(*(shift(almost_everywhere(partials.along(leaf)), negate(leaf.offset)) for leaf in own))
+                sp.Add(*(shift(almost_everywhere(partials.along(load)), negate(load.offset)) for load in own))
             )
 
     def vanishes(self, expr: sp.Expr) -> bool:
@@ -206,7 +206,7 @@ def operator_of(dynamics: Dynamics, bilinear: Bilinear, part: str) -> Program:
     return replace(program, inputs=tuple(a for a in program.inputs if not a.name.endswith("__left")))
 
 
-def slopes(program: Program, values: Numbers) -> Numbers:
+def gradient_of(program: Program, values: Numbers) -> Numbers:
     """The numbers of a gradient program, by field."""
     with np.errstate(all="ignore"):
         return {name.removesuffix(bar("")): x for name, x in run(program, values).items()}
@@ -228,7 +228,7 @@ def pairing(operator: Program, names: Sequence[str], origin: Offset) -> Program:
     """d/dz of sum_n A . J B, with A in ``u__test`` and B in ``u__right``: outputs ``bar(u)``."""
     inner = {name: f"inner__{name}" for s in operator.body for name, _ in s.defines}
     body = tuple(s.renamed(inner) for s in operator.body)
-    density = sp.Add(*(Leaf(f"{u}__test", origin) * Leaf(inner[bar(f"{u}__left")], origin) for u in names))
+    density = sp.Add(*(Load(f"{u}__test", origin) * Load(inner[bar(f"{u}__left")], origin) for u in names))
     tests = tuple(type(operator.inputs[0])(f"{u}__test", Kind.SITE) for u in names)
     whole = Program(
         "pairing", (*operator.inputs, *tests), (*body, Map(stores=(("density", density),))), ("density",),
@@ -244,13 +244,13 @@ def _walls(expr: sp.Expr, offsets: Sequence[Offset]) -> Iterator[sp.Expr]:
         for offset, value in zip(offsets, inside, strict=True):
             case |= {Inside(offset): value, Outside(offset): 1 - value}
         beyond = {offset for offset, value in zip(offsets, inside, strict=True) if value.is_zero}
-        yield expr.xreplace({**case, **{leaf: sp.S.Zero for leaf in leaves(expr) if leaf.offset in beyond}})
+        yield expr.xreplace({**case, **{load: sp.S.Zero for load in loads(expr) if load.offset in beyond}})
 
 
 def _without_walls(term: sp.Expr) -> sp.Expr:
     """A product with inside[s] x[s] = x[s], outside[s] x[s] = 0 and inside^2 = inside."""
     powers = [factor.as_base_exp() for factor in sp.Mul.make_args(term)]
-    stored = {b.offset for b, n in powers if isinstance(b, Leaf) and n.is_positive}
+    stored = {b.offset for b, n in powers if isinstance(b, Load) and n.is_positive}
     read = stored | {b.offset for b, _ in powers if _inside(b)}
     out = []
     for factor in sp.Mul.make_args(term):

@@ -19,7 +19,7 @@ from metrigen.discretise.dynamics import Dynamics, after
 from metrigen.discretise.lattice_probe import Numbers, Stencil
 from metrigen.errors import StructureError
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Map, Program, Statement, leaves, stem
+from metrigen.ir.nodes import Map, Program, Statement, loads, stem
 from metrigen.ir.queries import known
 from metrigen.physics.derivation import Law
 
@@ -66,7 +66,7 @@ def shears(step: Program, names: tuple[str, ...]) -> int | None:
             origins.update({name: seen for name, _ in statement.defines})
             continue
         others = {array for name, array in current.items() if name != field}
-        seen = _seen(tuple(leaf.array for leaf in leaves(added)), origins)
+        seen = _seen(tuple(load.array for load in loads(added)), origins)
         if not seen <= others:
             return None
         (current[field], _), *_ = statement.defines
@@ -81,7 +81,7 @@ def _update(statement: Statement, current: Mapping[str, str]) -> tuple[str | Non
         return None, sp.S.Zero
     ((out, expr),) = statement.stores
     field = stem(out)
-    own = [leaf for leaf in leaves(expr) if leaf.array == current.get(field)]
+    own = [load for load in loads(expr) if load.array == current.get(field)]
     if len(own) != 1 or any(own[0].offset):
         return None, sp.S.Zero
     added = sp.expand(expr - own[0])

@@ -25,7 +25,7 @@ from metrigen.discretise.steady_programs import linear_steady, nonlinear_steady
 from metrigen.errors import InternalError, SpecError
 from metrigen.ir.evaluate import almost_everywhere, check_functions
 from metrigen.ir.functions.normal import normal
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, stem
+from metrigen.ir.nodes import Array, ChannelMatmul, ChannelSum, Kind, Load, Map, Offset, Program, Solve, Statement, stem
 from metrigen.passes.pipeline import GRADIENT, WRITTEN, apply
 from metrigen.passes.vary import bar, vary
 from metrigen.physics.derivation import Derivation, Law
@@ -189,7 +189,7 @@ class Writer:
 
     def _store(self, name: str, value: sp.Expr) -> None:
         """A function of the values at the site as an array; one that is linear in a covector is a covector."""
-        read = {j: Leaf(j.array, self.lowering.stencils.origin, bool(j.is_positive)) for j in value.atoms(Jet)}
+        read = {j: Load(j.array, self.lowering.stencils.origin, bool(j.is_positive)) for j in value.atoms(Jet)}
         self.body.append(Map(stores=((name, value.xreplace(read)),)))
         self._inherit(name, {j.array for j in read})
 
@@ -223,17 +223,19 @@ class Writer:
 
     def _apply(self, atom: sp.Expr, array: str, orders: Offset) -> Jet:
         if isinstance(atom, total):
-            statement: Mix | Total = Total(f"total_{stem(array)}__{self.name}_{len(self.body)}", array)
+            statement: ChannelMatmul | ChannelSum = ChannelSum(
+                f"total_{stem(array)}__{self.name}_{len(self.body)}", array
+            )
         else:
-            matrix, turned = atom.args[0], isinstance(atom.args[0], transposed)
-            symbol = matrix.args[0] if turned else matrix
-            out = f"{symbol.name}{'_t' if turned else ''}_{stem(array)}__{self.name}_{len(self.body)}"
-            statement = Mix(out, symbol.name, array, turned)
+            matrix, flipped = atom.args[0], isinstance(atom.args[0], transposed)
+            symbol = matrix.args[0] if flipped else matrix
+            out = f"{symbol.name}{'_t' if flipped else ''}_{stem(array)}__{self.name}_{len(self.body)}"
+            statement = ChannelMatmul(out, symbol.name, array, flipped)
         for made in self.body:
             if (
                 isinstance(made, type(statement))
                 and made.reads == statement.reads
-                and _turned(made) == _turned(statement)
+                and _transposed(made) == _transposed(statement)
             ):
                 self._inherit(made.out, {array})
                 return Jet(made.out, orders)
@@ -285,8 +287,8 @@ class Writer:
         return tuple(orders)
 
 
-def _turned(statement: Mix | Total) -> bool:
-    return isinstance(statement, Mix) and statement.transpose
+def _transposed(statement: ChannelMatmul | ChannelSum) -> bool:
+    return isinstance(statement, ChannelMatmul) and statement.transpose
 
 
 def _outermost(expr: sp.Expr) -> list[sp.Basic]:

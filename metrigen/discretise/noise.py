@@ -14,7 +14,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.errors import SpecError
-from metrigen.ir.nodes import Array, Kind, Leaf
+from metrigen.ir.nodes import Array, Kind, Load
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.fluctuation import weights
 
@@ -47,9 +47,9 @@ def bath(dynamics: Dynamics) -> sp.Expr:
     return system.temperature / system.lattice.spacing ** len(system.domain.axes)
 
 
-def xi(dynamics: Dynamics, name: str) -> Leaf:
+def xi(dynamics: Dynamics, name: str) -> Load:
     """The standard normal numbers of a step for a field."""
-    return dynamics.leaf(dynamics.noise[name].name)
+    return dynamics.load(dynamics.noise[name].name)
 
 
 def friction_noise(rate: sp.Expr, mass: sp.Expr, temperature: sp.Expr, h: sp.Expr) -> sp.Expr:
@@ -60,7 +60,7 @@ def friction_noise(rate: sp.Expr, mass: sp.Expr, temperature: sp.Expr, h: sp.Exp
 
 
 def ito(
-    dynamics: Dynamics, builder: Builder, state: Mapping[str, Leaf], h: sp.Expr
+    dynamics: Dynamics, builder: Builder, state: Mapping[str, Load], h: sp.Expr
 ) -> Mapping[str, tuple[sp.Expr, sp.Expr]]:
     """Field -> the drift T dM/dz and the noise sqrt(2 T M h) xi of a step of length h, the metric diagonal."""
     found: dict[str, tuple[sp.Expr, sp.Expr]] = {}

@@ -12,7 +12,7 @@ def rates_program(layer: Dynamics) -> Program:
     if layer.derivation.system.solves:
         return layer.gradient(layer.derivation.hamiltonian)
     builder = Builder(layer)
-    rates = RightHandSide.of(layer).at(builder, {a.name: layer.leaf(a.name) for a in layer.state}, t)
+    rates = RightHandSide.of(layer).at(builder, {a.name: layer.load(a.name) for a in layer.state}, t)
     builder.body.extend(Map(stores=((f"{name}__rate", rate),)) for name, rate in rates.items())
     inputs = (*layer.state, *layer.inputs, *layer.params)
     return Program("rates", inputs, tuple(builder.body), tuple(f"{n}__rate" for n in rates), layer.lowering.periodic)

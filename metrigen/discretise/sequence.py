@@ -19,7 +19,7 @@ from metrigen.discretise.sequence_coupling import ChannelRotation, rotations_of
 from metrigen.errors import SpecError
 from metrigen.ir.evaluate import check_functions
 from metrigen.ir.functions.normal import normal
-from metrigen.ir.nodes import Array, Kind, Leaf
+from metrigen.ir.nodes import Array, Kind, Load
 from metrigen.physics import channels
 from metrigen.physics.derivation import Derivation
 from metrigen.spec.neural import learned_functions
@@ -30,7 +30,7 @@ Matrix = tuple[tuple[sp.Expr, ...], ...]
 
 @dataclass(frozen=True)
 class Cell:
-    """One token of a sequence, in leaves and parameters.
+    """One token of a sequence, in loads and parameters.
 
     state, tokens, params  arrays of the fields, of the inputs (one value a token), of the parameters (one a channel)
     A, P, fixed            the matrices and the fixed point above; dt the step
@@ -69,17 +69,17 @@ def cell_of(derivation: Derivation) -> Cell:
         rates = [_uncoupled(rate) for rate in rates]
     inputs = {f for e in (*rates, density, dt) for f in e.atoms(AppliedUndef) if f not in fields}
     tokens = {f: Array(f.func.__name__, Kind.SITE, bool(f.is_positive)) for f in sorted(inputs, key=lambda f: str(f))}
-    leaves = {f: Leaf(a.name, (), a.positive) for f, a in tokens.items()}
+    loads = {f: Load(a.name, (), a.positive) for f, a in tokens.items()}
     rest = dict.fromkeys(fields, sp.S.Zero)
-    A = tuple(tuple(_at(r.diff(u), leaves) for u in fields) for r in rates)
-    P = tuple(tuple(_at(density.diff(u, v), leaves) for v in fields) for u in fields)
-    c = tuple(_at(density.diff(u).xreplace(rest), leaves) for u in fields)
+    A = tuple(tuple(_at(r.diff(u), loads) for u in fields) for r in rates)
+    P = tuple(tuple(_at(density.diff(u, v), loads) for v in fields) for u in fields)
+    c = tuple(_at(density.diff(u).xreplace(rest), loads) for u in fields)
     symbols = sorted(
         {
             s
-            for e in (*sum(A, ()), *sum(P, ()), *c, dt.xreplace(leaves))
+            for e in (*sum(A, ()), *sum(P, ()), *c, dt.xreplace(loads))
             for s in e.free_symbols
-            if not isinstance(s, Leaf)
+            if not isinstance(s, Load)
         },
         key=lambda s: s.name,
     )
@@ -98,8 +98,8 @@ def cell_of(derivation: Derivation) -> Cell:
         A=A,
         P=P,
         fixed=_fixed_point(P, c),
-        dt=_at(dt, leaves),
-        rotations=tuple(replace(rotation, angle=_at(rotation.angle, leaves)) for rotation in rotations),
+        dt=_at(dt, loads),
+        rotations=tuple(replace(rotation, angle=_at(rotation.angle, loads)) for rotation in rotations),
     )
 
 
@@ -108,8 +108,8 @@ def _uncoupled(rate: sp.Expr) -> sp.Expr:
     return sp.Add(*(term for term in sp.Add.make_args(rate) if not channels.has_maps(term)))
 
 
-def _at(expr: sp.Expr, leaves: dict[AppliedUndef, Leaf]) -> sp.Expr:
-    made = normal(sp.sympify(expr).xreplace(leaves))
+def _at(expr: sp.Expr, loads: dict[AppliedUndef, Load]) -> sp.Expr:
+    made = normal(sp.sympify(expr).xreplace(loads))
     check_functions(made, "hamiltonian")
     return made
 

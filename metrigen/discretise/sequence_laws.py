@@ -19,7 +19,7 @@ from sympy.core.function import AppliedUndef
 from metrigen.errors import REPORT, StructureError
 from metrigen.ir.evaluate import evaluate
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Kind, Leaf
+from metrigen.ir.nodes import Kind, Load
 from metrigen.physics.derivation import Derivation, Law
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _signs(derivation: Derivation) -> dict[str, sp.Basic]:
     """Symbols and inputs by name, for their assumptions."""
     expressions = [*derivation.equations.values(), derivation.hamiltonian, derivation.system.stepper.dt]
     atoms = [a for e in expressions for a in (*sp.sympify(e).free_symbols, *sp.sympify(e).atoms(AppliedUndef))]
-    return {a.func.__name__ if isinstance(a, AppliedUndef) else a.name: a for a in atoms if not isinstance(a, Leaf)}
+    return {a.func.__name__ if isinstance(a, AppliedUndef) else a.name: a for a in atoms if not isinstance(a, Load)}
 
 
 def _drawn(rng: np.random.Generator, scale: float, what: sp.Basic, shape: tuple[int, ...] = ()) -> Any:

@@ -18,7 +18,19 @@ import sympy as sp
 from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Offset, Program, Total, leaves, offset_text, stem
+from metrigen.ir.nodes import (
+    Array,
+    ChannelMatmul,
+    ChannelSum,
+    Kind,
+    Load,
+    Map,
+    Offset,
+    Program,
+    loads,
+    offset_text,
+    stem,
+)
 from metrigen.ir.queries import couples_channels
 from metrigen.passes.pipeline import BUILT, SPLIT, apply
 from metrigen.passes.tidy import tidy
@@ -135,7 +147,7 @@ def _split_linear(gradient: Program, unknown: str) -> tuple[Program, Program]:
     """dF(u) = A u - b, term by term."""
     carriers = {unknown}
     for statement in gradient.body:
-        if isinstance(statement, (Mix, Total)) and statement.src in carriers:
+        if isinstance(statement, (ChannelMatmul, ChannelSum)) and statement.src in carriers:
             carriers.update(name for name, _ in statement.defines)
     *head, last = gradient.body
     if not isinstance(last, Map) or any(isinstance(s, Map) for s in head):
@@ -150,11 +162,11 @@ def _split_linear(gradient: Program, unknown: str) -> tuple[Program, Program]:
     linear: list[sp.Expr] = []
     constant: list[sp.Expr] = []
     for term in sp.Add.make_args(expr):
-        held = [leaf for leaf in leaves(term) if leaf.array in carriers]
+        held = [load for load in loads(term) if load.array in carriers]
         at_zero = term.xreplace(dict.fromkeys(held, sp.S.Zero))
         pieces = sp.Add.make_args(sp.expand(term)) if held and at_zero != 0 else (term,)
         for piece in pieces:
-            (linear if any(leaf.array in carriers for leaf in leaves(piece)) else constant).append(piece)
+            (linear if any(load.array in carriers for load in loads(piece)) else constant).append(piece)
     inputs = gradient.inputs
     operator = Program(
         "operator", inputs, (*head, Map(stores=((f"{unknown}__image", tidy(sp.Add(*linear))),))),
@@ -172,27 +184,27 @@ def _stencil(operator: Program, unknown: str) -> Stencil | None:
     if len(operator.body) != 1 or not isinstance(operator.body[0], Map):
         return None
     ((_, image),) = operator.body[0].stores
-    reads = [leaf for leaf in leaves(image) if leaf.array == unknown]
-    slopes = {leaf.offset: sp.diff(image, leaf) for leaf in reads}
+    reads = [load for load in loads(image) if load.array == unknown]
+    entries = {load.offset: sp.diff(image, load) for load in reads}
     origin = (0,) * len(reads[0].offset)
-    weights: dict[Offset, sp.Expr] = {s: tidy(-c) for s, c in slopes.items() if any(s)}
-    screening = tidy(sp.expand(sp.Add(*slopes.values())))
-    if any(leaf.array == unknown for e in (*weights.values(), screening) for leaf in leaves(e)):
+    weights: dict[Offset, sp.Expr] = {s: tidy(-c) for s, c in entries.items() if any(s)}
+    screening = tidy(sp.expand(sp.Add(*entries.values())))
+    if any(load.array == unknown for e in (*weights.values(), screening) for load in loads(e)):
         return None
     names = {s: f"weight__to_{offset_text(s)}" for s in weights}
     outside = tuple(a for a in operator.inputs if a.name != unknown)
     stored = (("screening__", screening), *((names[s], w) for s, w in weights.items()))
     site = tuple(Array(name, Kind.SITE, True) for name, _ in stored)
-    u = Leaf(unknown, origin)
-    leaf = {s: Leaf(names[s], origin, True) for s in weights}
-    screen = Leaf("screening__", origin, True)
+    u = Load(unknown, origin)
+    load = {s: Load(names[s], origin, True) for s in weights}
+    screen = Load("screening__", origin, True)
 
     def program(name: str, inputs: tuple[Array, ...], out: str, expr: sp.Expr) -> Program:
         return Program(name, inputs, (Map(stores=((out, expr),)),), (out,), operator.periodic)
 
     field = (Array(unknown, Kind.SITE), *site)
-    image_expr = screen * u + sp.Add(*(leaf[s] * (u - Leaf(unknown, s)) for s in weights))
-    gather_expr = sp.Add(*(leaf[s] * Leaf(unknown, s) for s in weights))
+    image_expr = screen * u + sp.Add(*(load[s] * (u - Load(unknown, s)) for s in weights))
+    gather_expr = sp.Add(*(load[s] * Load(unknown, s) for s in weights))
     return Stencil(
         weights=Program(
             "weights", (operator.inputs[0], *outside), (Map(stores=stored),), tuple(n for n, _ in stored),
@@ -200,6 +212,6 @@ def _stencil(operator: Program, unknown: str) -> Stencil | None:
         ),
         apply=program("apply", field, "image__", image_expr),
         gather=program("gather", field, "gathered__", gather_expr),
-        diagonal=program("diagonal", site, "diagonal__entry", screen + sp.Add(*leaf.values())),
+        diagonal=program("diagonal", site, "diagonal__entry", screen + sp.Add(*load.values())),
         monotone=all(e.is_nonnegative is True for e in (screening, *weights.values())),
     )  # fmt: skip

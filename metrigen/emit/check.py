@@ -6,6 +6,7 @@ import ast
 import builtins
 import symtable
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from metrigen.errors import InternalError
 
@@ -17,27 +18,29 @@ def check_files(files: Mapping[str, str]) -> None:
     """Raise InternalError, naming file and line, for a Python file that is not right: one that does not parse,
     uses a name that nothing in it defines, or defines one function or class over another."""
     for name, text in files.items():
-        if not name.endswith(".py"):
-            continue
-        try:
-            tree = ast.parse(text, name)
-            compile(tree, name, "exec", dont_inherit=True)
-            table = symtable.symtable(text, name, "exec")
-        except (SyntaxError, ValueError) as error:
-            line = getattr(error, "lineno", None)
-            where = f", line {line}: {_line(text, line)}" if line else ""
-            raise InternalError(f"the emitted {name} does not parse ({error}){where}") from error
-        for definition in _defined_again(tree.body):
-            raise InternalError(f"the emitted {name} defines {definition.name!r} twice, line {definition.lineno}")
-        known = _GIVEN | {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
-        known |= {s.get_name() for scope in _scopes(table) for s in scope.get_symbols() if s.is_declared_global()}
-        for scope in _scopes(table):
-            for symbol in scope.get_symbols():
-                if symbol.is_referenced() and symbol.is_global() and symbol.get_name() not in known:
-                    where = f"{scope.get_name()}, line {scope.get_lineno()}"
-                    raise InternalError(
-                        f"the emitted {name} uses {symbol.get_name()!r}, which it does not define: {where}"
-                    )
+        if name.endswith(".py"):
+            _check(name, text)
+
+
+@lru_cache(maxsize=128)  # the runtime of packages is the same text
+def _check(name: str, text: str) -> None:
+    try:
+        compile(text, name, "exec", dont_inherit=True)
+        tree = ast.parse(text, name)
+        table = symtable.symtable(text, name, "exec")
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f", line {line}: {_line(text, line)}" if line else ""
+        raise InternalError(f"the emitted {name} does not parse ({error}){where}") from error
+    for definition in _defined_again(tree.body):
+        raise InternalError(f"the emitted {name} defines {definition.name!r} twice, line {definition.lineno}")
+    known = _GIVEN | {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+    known |= {s.get_name() for scope in _scopes(table) for s in scope.get_symbols() if s.is_declared_global()}
+    for scope in _scopes(table):
+        for symbol in scope.get_symbols():
+            if symbol.is_referenced() and symbol.is_global() and symbol.get_name() not in known:
+                where = f"{scope.get_name()}, line {scope.get_lineno()}"
+                raise InternalError(f"the emitted {name} uses {symbol.get_name()!r}, which it does not define: {where}")
 
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -20,7 +20,7 @@ from sympy.integrals.quadrature import gauss_legendre
 
 from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.errors import SpecError
-from metrigen.ir.nodes import Leaf, Map, Mix, Program, Solve, Total
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Load, Map, Program, Solve
 from metrigen.ir.statement import unknown
 from metrigen.passes.pipeline import GRADIENT, PRUNED, apply
 from metrigen.passes.quotients import BEGIN, END, MIDDLE, Quotients, at
@@ -71,17 +71,17 @@ def averaged(dynamics: Dynamics, density: sp.Expr) -> Averaged:
 def average(
     builder: Builder,
     parts: Averaged,
-    begin: Mapping[str, Leaf],
-    end: Mapping[str, Leaf],
-    middle: Mapping[str, Leaf],
+    begin: Mapping[str, Load],
+    end: Mapping[str, Load],
+    middle: Mapping[str, Load],
     time: sp.Expr,
-) -> dict[str, Leaf]:
+) -> dict[str, Load]:
     """The average of the gradient from ``begin`` to ``end`` at the one moment ``time``, by field."""
     state, rank = tuple(begin), len(builder.dynamics.origin)
     total: dict[str, sp.Expr] = dict.fromkeys(state, sp.S.Zero)
     if parts.closed is not None:
         places = {BEGIN: begin, END: end, MIDDLE: middle}
-        ends = {at(name, place): leaf for place, fields in places.items() for name, leaf in fields.items()}
+        ends = {at(name, place): load for place, fields in places.items() for name, load in fields.items()}
         slopes = builder.call(secant(parts.closed, state, rank, "hamiltonian"), ends, time)
         total = {name: total[name] + slopes[bar(name)] for name in state}
     for count, functional in parts.quadrature.items():
@@ -130,7 +130,7 @@ def _degrees(program: Program, state: tuple[str, ...]) -> dict[str, int | None]:
                 degree = _degree(e, degrees)
                 if degree != 0:
                     degrees[name] = degree
-        elif isinstance(statement, (Mix, Total, Solve)):
+        elif isinstance(statement, (ChannelMatmul, ChannelSum, Solve)):
             source = statement.rhs if isinstance(statement, Solve) else statement.src
             if source in degrees:
                 degrees[statement.out] = degrees[source]
@@ -141,7 +141,7 @@ def _degrees(program: Program, state: tuple[str, ...]) -> dict[str, int | None]:
 
 def _degree(e: sp.Expr, degrees: Mapping[str, int | None]) -> int | None:
     """The degree of an expression in the state, None where it is no polynomial."""
-    moving = sorted((x for x in e.atoms(Leaf) if x.array in degrees), key=lambda x: x.name)
+    moving = sorted((x for x in e.atoms(Load) if x.array in degrees), key=lambda x: x.name)
     if not moving:
         return 0
     if any(degrees[x.array] is None for x in moving) or not e.is_polynomial(*moving):

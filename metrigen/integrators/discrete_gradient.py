@@ -29,7 +29,7 @@ from metrigen.discretise.dynamics import Builder, Dynamics, RightHandSide
 from metrigen.integrators.base import TimeStepper, at_mid_time
 from metrigen.integrators.implicit import check_arrays, solved, starts, step_equation
 from metrigen.ir.implicit import SiteSum
-from metrigen.ir.nodes import Leaf, Program
+from metrigen.ir.nodes import Load, Program
 from metrigen.ir.queries import couples_channels
 from metrigen.ir.secants import ratio
 from metrigen.passes.quotients import BEGIN, END, MIDDLE, at
@@ -37,7 +37,7 @@ from metrigen.passes.secant import secant
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 
-Covector = Mapping[str, Leaf]
+Covector = Mapping[str, Load]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class DiscreteGradient(TimeStepper):
     def step(self, dynamics: Dynamics) -> Program:
         inside, equations = Builder(dynamics), RightHandSide.of(dynamics)
         segment = _Segment.of(inside, equations, dynamics.time + self.dt / 2)
-        gradients = {generator: segment.gradient(generator) for generator in equations.slopes}
+        gradients = {generator: segment.gradient(generator) for generator in equations.gradients}
         defects = {name: segment.end[name] - segment.begin[name] for name in segment.begin}
         for operator, generator, sign in equations.parts:
             covector, other = gradients[generator], gradients.get({"H": "S", "S": "H"}[generator])
@@ -100,11 +100,11 @@ class _Segment:
         dynamics = equations.dynamics
         begin, end = starts(dynamics), dynamics.values
         middle = {name: builder.map(f"{name}__middle", (begin[name] + end[name]) / 2) for name in begin}
-        programs = [*equations.slopes.values(), *(operator for operator, _, _ in equations.parts)]
+        programs = [*equations.gradients.values(), *(operator for operator, _, _ in equations.parts)]
         coupled = couples_channels(*programs)
         return cls(builder, equations, begin, end, middle, time, coupled)
 
-    def gradient(self, generator: str) -> dict[str, Leaf]:
+    def gradient(self, generator: str) -> dict[str, Load]:
         """dg H or dg S."""
         dynamics, derivation = self.equations.dynamics, self.equations.dynamics.derivation
         part = "hamiltonian" if generator == "H" else "entropy"
@@ -113,20 +113,20 @@ class _Segment:
         functional = dynamics.lowering.functional(generator, density, part)
         program = secant(functional, tuple(self.begin), len(dynamics.origin), part)
         places = {BEGIN: self.begin, END: self.end, MIDDLE: self.middle}
-        ends = {at(name, place): leaf for place, state in places.items() for name, leaf in state.items()}
+        ends = {at(name, place): load for place, state in places.items() for name, load in state.items()}
         slopes = self.builder.call(program, ends, self.time)
         return {name: slopes[bar(name)] for name in self.begin}
 
-    def projected(self, vector: Covector, along: Covector) -> dict[str, Leaf]:
+    def projected(self, vector: Covector, along: Covector) -> dict[str, Load]:
         """The part of a vector that is orthogonal to another."""
-        square = self.sum("square", sp.Add(*(leaf**2 for leaf in along.values())))
+        square = self.sum("square", sp.Add(*(load**2 for load in along.values())))
         product = self.sum("product", sp.Add(*(vector[n] * along[n] for n in vector)))
         share = self.builder.map("share", ratio(product, square))
         return {n: self.builder.map(f"{n}__projected", vector[n] - share * along[n]) for n in vector}
 
-    def sum(self, name: str, expr: sp.Expr) -> Leaf:
+    def sum(self, name: str, expr: sp.Expr) -> Load:
         """The sum over the sites of a plane, and over the channels where they are coupled."""
         term = self.builder.map(name, expr)
         out = self.builder.fresh(name)
         self.builder.body.append(SiteSum(out, term.array, self.coupled))
-        return self.builder.dynamics.leaf(out)
+        return self.builder.dynamics.load(out)

@@ -18,7 +18,7 @@ import sympy as sp
 from metrigen.discretise.sequence import Cell, Matrix
 from metrigen.integrators.exponential_gap import gap, stumpff_gap
 from metrigen.ir.damped_stumpff import damped_stumpff
-from metrigen.ir.nodes import Leaf
+from metrigen.ir.nodes import Load
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ def propagator(cell: Cell) -> Propagator:
     """exp(h A) in its rate h s, and in the angle h w or the square z."""
     h, A = cell.dt, cell.A
     symbols = {s for e in (h, *(e for row in A for e in row)) for s in e.free_symbols}
-    constant = not any(isinstance(s, Leaf) for s in symbols)
+    constant = not any(isinstance(s, Load) for s in symbols)
     if not symbols:
         return Propagator((), *_numbers(h, A), constant=False)
 
     def named(name: str) -> sp.Symbol:
-        return sp.Symbol(name, real=True) if constant else Leaf(name, ())
+        return sp.Symbol(name, real=True) if constant else Load(name, ())
 
     rate, angle, square, det = (named(name) for name in ("rate__h", "angle__h", "square__h", "determinant__h"))
     if len(A) == 1:

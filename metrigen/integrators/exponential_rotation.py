@@ -11,7 +11,7 @@ from __future__ import annotations
 import sympy as sp
 
 from metrigen.discretise.sequence import Cell
-from metrigen.ir.nodes import Cayley, Kind, Local, Program, Statement
+from metrigen.ir.nodes import Cayley, Kind, ParameterExpression, Program, Statement
 from metrigen.passes.pipeline import NAMED, apply
 
 
@@ -26,6 +26,9 @@ def rotation_of(cell: Cell) -> tuple[Program, dict[str, str]]:
         if key not in made:
             made[key] = f"rotation__{rotation.field}"
             scale = f"angle__{rotation.field}"
-            body += [Local(scale, Kind.SCALAR, rotation.angle), Cayley(made[key], rotation.matrix.name, scale)]
+            body += [
+                ParameterExpression(scale, Kind.SCALAR, rotation.angle),
+                Cayley(made[key], rotation.matrix.name, scale),
+            ]
         turned[rotation.field] = made[key]
     return apply(NAMED, Program("rotation", cell.rotation_arrays, tuple(body), tuple(made.values()))), turned

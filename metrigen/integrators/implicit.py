@@ -13,7 +13,7 @@ import sympy as sp
 
 from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.ir.implicit import Equation, Root
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
+from metrigen.ir.nodes import Array, Kind, Load, Map, Program
 from metrigen.ir.queries import couples_channels
 from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.vary import equation
@@ -49,9 +49,9 @@ def start(name: str) -> str:
     return f"{name}__start"
 
 
-def starts(dynamics: Dynamics) -> dict[str, Leaf]:
+def starts(dynamics: Dynamics) -> dict[str, Load]:
     """The state at the beginning of the step, inside an equation."""
-    return {a.name: dynamics.leaf(start(a.name)) for a in dynamics.state}
+    return {a.name: dynamics.load(start(a.name)) for a in dynamics.state}
 
 
 def step_equation(inside: Builder, name: str, defects: Mapping[str, sp.Expr]) -> Equation:
@@ -70,11 +70,11 @@ def step_equation(inside: Builder, name: str, defects: Mapping[str, sp.Expr]) ->
     return equation(program, len(dynamics.state), couples_channels(program), len(dynamics.origin))
 
 
-def solved(builder: Builder, equation: Equation, state: Mapping[str, Leaf]) -> dict[str, Leaf]:
+def solved(builder: Builder, equation: Equation, state: Mapping[str, Load]) -> dict[str, Load]:
     """Write the solution of a step equation that begins at ``state``, which is the first guess as well."""
     fields = [a.name for a in builder.dynamics.state]
     outs = tuple(builder.fresh(name) for name in fields)
     begin = {start(name): state[name].array for name in fields}
     given = tuple(begin.get(a.name, a.name) for a in equation.residual.inputs[equation.unknowns :])
     builder.body.append(Root(outs, equation, tuple(state[name].array for name in fields), given))
-    return {name: builder.dynamics.leaf(out) for name, out in zip(fields, outs, strict=True)}
+    return {name: builder.dynamics.load(out) for name, out in zip(fields, outs, strict=True)}

@@ -26,7 +26,7 @@ from metrigen.spec.contract import axes_of, contract, spelled
 from metrigen.spec.domain import Index
 from metrigen.spec.symbols import InputFunction
 
-EVERY = 32  # tokens from one state that is kept for the way back to the next
+EVERY = 32  # tokens from one state that is kept for the adjoint to the next
 CHUNK = 64  # tokens that the reference sums up by matrix products, where a head decays as a whole
 SPAN = 1024  # tokens of which it does so at once
 

@@ -25,7 +25,7 @@ from metrigen.integrators.exponential_cell import Propagator, propagator
 from metrigen.integrators.exponential_gap import slide, written
 from metrigen.integrators.exponential_rotation import rotation_of
 from metrigen.ir.damped_stumpff import damped_stumpff
-from metrigen.ir.nodes import Array, Cayley, Kind, Leaf, Local, Map, Mix, Program, Statement
+from metrigen.ir.nodes import Array, Cayley, ChannelMatmul, Kind, Load, Map, ParameterExpression, Program, Statement
 from metrigen.passes.cse import count_ops
 from metrigen.passes.pipeline import FUSED, NAMED, TOKEN, apply
 from metrigen.passes.vary import bar, vary
@@ -121,7 +121,7 @@ def scan_of(derivation: Derivation) -> Scan:
     rotation, turned = rotation_of(cell)
     step, entries = _step(cell, found, turned), _entries(cell, found)
     readout = _readout(cell, derivation)
-    energy = _program("energy", cell, {"energy__density": _quadratic(cell)}, cell.state)
+    energy = _program("energy", {"energy__density": _quadratic(cell)}, cell.state)
     read = {name for p in (step, readout, energy) for s in p.body for name in s.reads}
     coefficients = tuple(n for n in (*(a.name for a in cell.params), *prologue.outputs) if n in read)
     rotations = rotation.outputs
@@ -161,12 +161,12 @@ def gap(u: str) -> str:
 
 
 def _prologue(cell: Cell, found: Propagator) -> Program:
-    body = [Local(name, Kind.CHANNEL, expr) for name, expr in found.values]
+    body = [ParameterExpression(name, Kind.CHANNEL, expr) for name, expr in found.values]
     names = [a.name for a in cell.state]
     for u, row in zip(names, found.entries, strict=True):
-        body += [Local(entry(u, v), Kind.CHANNEL, e) for v, e in zip(names, row, strict=True)]
+        body += [ParameterExpression(entry(u, v), Kind.CHANNEL, e) for v, e in zip(names, row, strict=True)]
     driven = {u: e for u, e, f in zip(names, found.gaps, cell.fixed, strict=True) if f != 0 and not cell.rotations}
-    body += [Local(gap(u), Kind.CHANNEL, e) for u, e in driven.items()]
+    body += [ParameterExpression(gap(u), Kind.CHANNEL, e) for u, e in driven.items()]
     read = {s.name for local in body for s in local.expr.free_symbols}
     inputs = tuple(replace(a, kind=Kind.CHANNEL) for a in cell.params if a.name in read)
     outputs = (*(entry(u, v) for u in names for v in names), *map(gap, driven))
@@ -180,8 +180,8 @@ def _written(
     names = [a.name for a in cell.state]
     pairs = {(u, v): found.entries[i][j] for i, u in enumerate(names) for j, v in enumerate(names)}
     if found.constant:
-        entries = {pair: Leaf(entry(*pair), ()) if e != 0 else e for pair, e in pairs.items()}
-        return [], entries, {u: 1 - entries[u, u] if cell.rotations else Leaf(gap(u), ()) for u in names}
+        entries = {pair: Load(entry(*pair), ()) if e != 0 else e for pair, e in pairs.items()}
+        return [], entries, {u: 1 - entries[u, u] if cell.rotations else Load(gap(u), ()) for u in names}
     gaps = dict(zip(names, found.gaps, strict=True))
     return [Map(stores=((name, expr),)) for name, expr in found.values], pairs, gaps
 
@@ -192,18 +192,18 @@ def _step(cell: Cell, found: Propagator, turned: Mapping[str, str]) -> Program:
     names = [a.name for a in cell.state]
     away = {}
     for u, f in zip(names, cell.fixed, strict=True):
-        away[u] = Leaf(u, ())
+        away[u] = Load(u, ())
         if f != 0:
-            body.append(Map(stores=((f"offset_{u}__f", Leaf(u, ()) - f),)))
-            away[u] = Leaf(f"offset_{u}__f", ())
+            body.append(Map(stores=((f"offset_{u}__f", Load(u, ()) - f),)))
+            away[u] = Load(f"offset_{u}__f", ())
     for u, f in zip(names, cell.fixed, strict=True):
         own, others = E[u, u] * away[u], sp.Add(*(E[u, v] * away[v] for v in names if v != u))
         if u in turned:
             mixed = f"turned_{u}__e"
-            body += [Map(stores=((f"moved_{u}__e", own + others),)), Mix(mixed, turned[u], f"moved_{u}__e")]
-            moved = f + Leaf(mixed, ())
+            body += [Map(stores=((f"moved_{u}__e", own + others),)), ChannelMatmul(mixed, turned[u], f"moved_{u}__e")]
+            moved = f + Load(mixed, ())
         else:
-            moved = (own if f == 0 else slide(Leaf(u, ()), f, E[u, u], gaps[u])) + others
+            moved = (own if f == 0 else slide(Load(u, ()), f, E[u, u], gaps[u])) + others
         body.append(Map(stores=((after(u), moved),)))
     return Program("step", (*cell.state, *cell.tokens), tuple(body), tuple(after(u) for u in names))
 
@@ -211,10 +211,10 @@ def _step(cell: Cell, found: Propagator, turned: Mapping[str, str]) -> Program:
 def _rates(cell: Cell) -> Program:
     """A (x - f) from the parameters themselves: no token is run through."""
     names = [a.name for a in cell.state]
-    away = [Leaf(u, ()) - f for u, f in zip(names, cell.fixed, strict=True)]
+    away = [Load(u, ()) - f for u, f in zip(names, cell.fixed, strict=True)]
     values = {f"{u}__rate": sp.Add(*(e * x for e, x in zip(row, away, strict=True)))
               for u, row in zip(names, cell.A, strict=True)}  # fmt: skip
-    program = _program("rates", cell, values, (*cell.state, *cell.tokens))
+    program = _program("rates", values, (*cell.state, *cell.tokens))
     return apply(TOKEN, _with_coefficients(program, tuple(a.name for a in cell.params), ()))
 
 
@@ -237,9 +237,9 @@ def _entries(cell: Cell, found: Propagator) -> Program:
 def _quadratic(cell: Cell, earlier: bool = False) -> sp.Expr:
     """x.P x/2, or x.P y with the state x before and y now."""
     names = [a.name for a in cell.state]
-    left = [Leaf(before(u) if earlier else u, ()) for u in names]
+    left = [Load(before(u) if earlier else u, ()) for u in names]
     n = range(len(names))
-    whole = sp.Add(*(left[i] * cell.P[i][j] * Leaf(names[j], ()) for i in n for j in n))
+    whole = sp.Add(*(left[i] * cell.P[i][j] * Load(names[j], ()) for i in n for j in n))
     return whole if earlier else sp.expand(whole / 2)
 
 
@@ -247,20 +247,20 @@ def _readout(cell: Cell, derivation: Derivation) -> Program:
     readout, names = derivation.system.readout, [a.name for a in cell.state]
     values: dict[str, sp.Expr] = {"T00": _quadratic(cell)}
     if readout is None:
-        values = {u: Leaf(u, ()) for u in names}
+        values = {u: Load(u, ()) for u in names}
     elif isinstance(readout, StressEnergy):
         if len(names) == 2:
             q, p = names
-            values[ACTION] = Leaf(before(q), ()) * Leaf(p, ()) - Leaf(before(p), ()) * Leaf(q, ())
+            values[ACTION] = Load(before(q), ()) * Load(p, ()) - Load(before(p), ()) * Load(q, ())
         values[OVERLAP] = _quadratic(cell, earlier=True)
         if readout.normalise == "amplitude":
             a = sp.sqrt(values["T00"] + AMPLITUDE_FLOOR)
             values = {"a": a} | {f"{name}_a": e / a for name, e in values.items() if name != "T00"}
     earlier = tuple(Array(before(u), Kind.SITE) for u in names)
-    return _program("readout", cell, {f"{name}__density": e for name, e in values.items()}, (*earlier, *cell.state))
+    return _program("readout", {f"{name}__density": e for name, e in values.items()}, (*earlier, *cell.state))
 
 
-def _program(name: str, cell: Cell, values: dict[str, sp.Expr], inputs: tuple[Array, ...]) -> Program:
+def _program(name: str, values: dict[str, sp.Expr], inputs: tuple[Array, ...]) -> Program:
     return Program(name, inputs, tuple(Map(stores=((n, e),)) for n, e in values.items()), tuple(values))
 
 
@@ -268,13 +268,13 @@ def _with_coefficients(program: Program, coefficients: tuple[str, ...], rotation
     """Coefficients as arrays at the sites, so that one variation gives the cotangent of each at every site."""
 
     def sited(e: sp.Expr) -> sp.Expr:
-        swap = {s: Leaf(s.name, (), bool(s.is_positive)) for s in e.free_symbols if not isinstance(s, Leaf)}
+        swap = {s: Load(s.name, (), bool(s.is_positive)) for s in e.free_symbols if not isinstance(s, Load)}
         return e.xreplace(swap)
 
     body = tuple(s.with_expressions(sited) for s in program.body)
     read = {name for s in body for name in s.reads}
     maps = [s for s in body if isinstance(s, Map)]
-    positive = {leaf.name for s in maps for e in s.expressions for leaf in e.atoms(Leaf) if leaf.is_positive}
+    positive = {load.name for s in maps for e in s.expressions for load in e.atoms(Load) if load.is_positive}
     found = [Array(n, Kind.SITE, n in positive) for n in coefficients if n in read]
     found += [Array(n, Kind.MATRIX) for n in rotations if n in read]
     return apply(NAMED, replace(program, inputs=(*program.inputs, *found), body=body))

@@ -21,7 +21,7 @@ from sympy.core.function import AppliedUndef
 
 from metrigen.discretise.dynamics import Builder, Dynamics
 from metrigen.discretise.noise import bath, friction_noise, xi
-from metrigen.ir.nodes import Leaf, Mix
+from metrigen.ir.nodes import ChannelMatmul, Load
 from metrigen.passes.vary import bar
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.heat import Account, friction_with_heat
@@ -119,7 +119,7 @@ class Flows:
 
     builder: Builder
     splitting: Splitting
-    state: dict[str, Leaf]
+    state: dict[str, Load]
     time: sp.Expr
 
     @classmethod
@@ -134,12 +134,12 @@ class Flows:
             name = dynamics.array(q)
             self.state[name] = self.builder.map(name, self.state[name] + h * slopes[bar(dynamics.array(p))])
 
-    def force(self) -> dict[str, Leaf]:
+    def force(self) -> dict[str, Load]:
         """dV/dq at the present q, to be used by several kicks."""
         dynamics = self.builder.dynamics
         return self.builder.call(dynamics.gradient(self.splitting.energy.potential, "V"), self.state, self.time)
 
-    def kick(self, slopes: dict[str, Leaf], h: sp.Expr) -> None:
+    def kick(self, slopes: dict[str, Load], h: sp.Expr) -> None:
         dynamics = self.builder.dynamics
         for q, p in self.splitting.pairs:
             name = dynamics.array(p)
@@ -206,8 +206,8 @@ class Flows:
         turned = self.builder.rotation(matrix, (factor * h / 2).xreplace({t: self.time}))
         name = dynamics.array(p)
         out = self.builder.fresh(name)
-        self.builder.body.append(Mix(out, turned, self.state[name].array))
-        self.state[name] = dynamics.leaf(out)
+        self.builder.body.append(ChannelMatmul(out, turned, self.state[name].array))
+        self.state[name] = dynamics.load(out)
 
     def _turn_plane(self, plane: Plane, a: sp.Expr, b: sp.Expr, h: sp.Expr) -> None:
         """sqrt(a) p and sqrt(b) r turn by h w sqrt(a b)."""

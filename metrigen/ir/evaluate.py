@@ -12,9 +12,9 @@ import sympy as sp
 from metrigen.errors import SpecError
 from metrigen.ir.damped_stumpff import damped_stumpff_values
 from metrigen.ir.functions.numeric import numpy_function
+from metrigen.ir.functions.partial_derivatives import almost_everywhere as almost_everywhere
+from metrigen.ir.functions.partial_derivatives import partial_derivative as partial_derivative
 from metrigen.ir.functions.powers import exact_in_float32, parts
-from metrigen.ir.functions.slopes import almost_everywhere as almost_everywhere
-from metrigen.ir.functions.slopes import slope as slope
 from metrigen.ir.functions.table import ROWS, WORDS
 from metrigen.ir.sample import sample
 from metrigen.ir.secants import artanhc, artanhc_values, ratio, ratio_values

@@ -17,19 +17,19 @@ from metrigen.ir.nodes import (
     Accumulate,
     Cayley,
     CayleyAdjoint,
-    Fold,
+    ChannelMatmul,
+    ChannelSum,
     Inside,
     Kind,
-    Leaf,
-    Local,
+    Load,
     Map,
-    Mix,
     Offset,
     Outer,
     Outside,
+    ParameterExpression,
     Program,
+    Reduction,
     Solve,
-    Total,
 )
 from metrigen.ir.statement import unknown
 from metrigen.ir.unit_rules import unit_values
@@ -77,15 +77,15 @@ def run(
             _map(statement, env, kinds, program.periodic, learned_functions, edges)
         elif isinstance(statement, EdgeMap):
             env[statement.out] = along(statement.along, env[statement.src], incidence)
-        elif isinstance(statement, Local):
+        elif isinstance(statement, ParameterExpression):
             known = {s: env[s.name] for s in statement.expr.free_symbols}
             env[statement.out] = np.asarray(evaluate(statement.expr, known, learned_functions))
-        elif isinstance(statement, Fold):
+        elif isinstance(statement, Reduction):
             env[statement.out] = env[statement.src].sum()
-        elif isinstance(statement, Mix):
+        elif isinstance(statement, ChannelMatmul):
             matrix = env[statement.matrix].T if statement.transpose else env[statement.matrix]
             env[statement.out] = np.einsum("cd,bd...->bc...", matrix, env[statement.src])
-        elif isinstance(statement, Total):
+        elif isinstance(statement, ChannelSum):
             x = env[statement.src]
             env[statement.out] = np.broadcast_to(x.sum(1, keepdims=True), x.shape)
         elif isinstance(statement, Outer):
@@ -158,7 +158,7 @@ def _values(
     """What the symbols of an expression stand for, as arrays that broadcast over the sites."""
     values: dict[sp.Symbol, Any] = {}
     for atom in atoms:
-        if isinstance(atom, Leaf):
+        if isinstance(atom, Load):
             values[atom] = shifted(env[atom.array], atom.offset, periodic)
         elif isinstance(atom, Inside):
             mask = shifted(np.ones((1, 1, *sides)), atom.offset, periodic)

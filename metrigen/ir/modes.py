@@ -25,7 +25,7 @@ import numpy as np
 import sympy as sp
 
 from metrigen.ir.evaluate import evaluate
-from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Offset, Outside, Program
+from metrigen.ir.nodes import Array, Inside, Kind, Load, Map, Offset, Outside, Program
 
 Row = Mapping[tuple[sp.Expr, Offset], sp.Expr]  # (parameters, offset) -> number
 
@@ -88,7 +88,7 @@ def why_no_modes(operator: sp.Expr, periodic: bool) -> str:
 def eigenvalues(name: str, modes: Modes, coefficients: tuple[Array, ...]) -> Program:
     """The eigenvalues as a program: s of every axis, p of every axis and the coefficients -> ``name``__value."""
     axes = range(modes.rank)
-    waves = {s: Leaf(s.name, (0,) * modes.rank) for s in (*map(half, axes), *map(full, axes))}
+    waves = {s: Load(s.name, (0,) * modes.rank) for s in (*map(half, axes), *map(full, axes))}
     inputs = (*(Array(s.name, Kind.SITE) for s in waves), *coefficients)
     out = f"{name}__value"
     return Program(name, inputs, (Map(stores=((out, modes.symbol.xreplace(waves)),)),), (out,))
@@ -96,7 +96,7 @@ def eigenvalues(name: str, modes: Modes, coefficients: tuple[Array, ...]) -> Pro
 
 @lru_cache(maxsize=256)
 def _analysed(operator: sp.Expr, periodic: bool) -> Modes | str:
-    rank = len(next(iter(operator.atoms(Leaf))).offset)
+    rank = len(next(iter(operator.atoms(Load))).offset)
     if not rank:
         return "has no axes"
     terms = _terms(operator)
@@ -111,7 +111,7 @@ def _analysed(operator: sp.Expr, periodic: bool) -> Modes | str:
         images = tuple(w for w in (Walls.MIRROR, Walls.ZERO) if _continues(terms, inner, w, rank))
     if not images:
         return "is at the walls not what mirror images of the lattice would make it"
-    return Modes(images[0], _symbol(inner, rank), rank)
+    return Modes(images[0], _symbol(inner), rank)
 
 
 _Term = tuple[sp.Expr, sp.Expr, Offset, tuple[Offset, ...]]  # number, parameters, offset read, sites that have to be
@@ -122,9 +122,9 @@ def _terms(operator: sp.Expr) -> list[_Term] | None:
     outside = {a: 1 - Inside(a.offset) for a in operator.atoms(Outside)}
     found = []
     for term in sp.Add.make_args(sp.expand(operator.xreplace(outside))):
-        rest, local = term.as_independent(Leaf, Inside, as_Add=False)
+        rest, local = term.as_independent(Load, Inside, as_Add=False)
         factors = {f.base if f.is_Pow else f for f in sp.Mul.make_args(local)}
-        reads = [f for f in factors if isinstance(f, Leaf)]
+        reads = [f for f in factors if isinstance(f, Load)]
         inside = [f.offset for f in factors if isinstance(f, Inside)]
         if len(reads) != 1 or reads[0].array != UNKNOWN or len(reads) + len(inside) != len(factors):
             return None
@@ -186,7 +186,7 @@ def _image(offset: int, before: int, behind: int, walls: Walls) -> tuple[int, in
     return ((at if at <= sites else 2 * (sites + 1) - at) - 1 - before if sign else 0), sign
 
 
-def _symbol(row: Row, rank: int) -> sp.Expr:
+def _symbol(row: Row) -> sp.Expr:
     """sum_o a_o cos(theta.o) by cos(n theta) = T_n(1 - 2 s), sin(n theta) = p U_(n-1)(1 - 2 s)."""
     total = sp.S.Zero
     for (parameters, offset), number in row.items():

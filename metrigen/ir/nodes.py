@@ -1,16 +1,16 @@
 """The kinds of statements of a program.
 
-A program works on whole arrays. What happens at one site is a SymPy expression over ``Leaf`` symbols (a stored array
-read at an offset, ``ir.leaves``), so ``diff``, ``xreplace`` and ``cse`` serve unchanged; what is linear and not
+A program works on whole arrays. What happens at one site is a SymPy expression over ``Load`` symbols (a stored array
+read at an offset, ``ir.loads``), so ``diff``, ``xreplace`` and ``cse`` serve unchanged; what is linear and not
 pointwise is a statement of its own. Every statement defines the names it lists exactly once; what it reads and what it
 defines is declared with its fields (``ir.statement``, which says how to add one).
 
     Map       pointwise stencil: stores of site arrays and sums over sites, one kernel; or the same on the edges
-    Local     pointwise on parameters (no site axis)
-    Fold      sum over channels, Accumulate  sum of parameters
-    Mix       y_c = sum_d K_cd x_d, or with K^T
-    Total     y_c = sum_d x_d
-    Outer     M_cd = sum_{b,n} x_c y_d, the transpose of ``Mix`` with respect to its matrix
+    ParameterExpression  pointwise on parameters (no site axis)
+    Reduction  sum over channels, Accumulate  sum of parameters
+    ChannelMatmul  y_c = sum_d K_cd x_d, or with K^T
+    ChannelSum  y_c = sum_d x_d
+    Outer     M_cd = sum_{b,n} x_c y_d, the transpose of ``ChannelMatmul`` with respect to its matrix
     Cayley    R = (1 - s M)^-1 (1 + s M), orthogonal for antisymmetric M
     CayleyAdjoint  the transpose of the variation of ``Cayley``
     Solve     psi of A psi = r, A a symmetric stencil
@@ -28,17 +28,17 @@ import sympy as sp
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
 from metrigen.ir.kinds import Kind as Kind
-from metrigen.ir.leaves import Inside as Inside
-from metrigen.ir.leaves import Leaf as Leaf
-from metrigen.ir.leaves import Offset as Offset
-from metrigen.ir.leaves import Outside as Outside
-from metrigen.ir.leaves import arrays_of
-from metrigen.ir.leaves import at_site as at_site
-from metrigen.ir.leaves import leaves as leaves
-from metrigen.ir.leaves import negate as negate
-from metrigen.ir.leaves import offset_text as offset_text
-from metrigen.ir.leaves import shift as shift
-from metrigen.ir.leaves import stem as stem
+from metrigen.ir.loads import Inside as Inside
+from metrigen.ir.loads import Load as Load
+from metrigen.ir.loads import Offset as Offset
+from metrigen.ir.loads import Outside as Outside
+from metrigen.ir.loads import arrays_of
+from metrigen.ir.loads import at_site as at_site
+from metrigen.ir.loads import loads as loads
+from metrigen.ir.loads import negate as negate
+from metrigen.ir.loads import offset_text as offset_text
+from metrigen.ir.loads import shift as shift
+from metrigen.ir.loads import stem as stem
 from metrigen.ir.statement import DATA, OWN, defines, reads
 from metrigen.ir.statement import Statement as Statement
 from metrigen.ir.units import Units as Units
@@ -75,7 +75,7 @@ class Map(Statement):
 
 
 @dataclass(frozen=True)
-class Local(Statement):
+class ParameterExpression(Statement):
     """out = expr, pointwise on parameters."""
 
     out: Annotated[str, defines("kind")]
@@ -84,7 +84,7 @@ class Local(Statement):
 
 
 @dataclass(frozen=True)
-class Fold(Statement):
+class Reduction(Statement):
     """out = sum over channels of a CHANNEL array: the transpose of reading a scalar in every channel."""
 
     out: Annotated[str, defines(Kind.SCALAR)]
@@ -92,7 +92,7 @@ class Fold(Statement):
 
 
 @dataclass(frozen=True)
-class Mix(Statement):
+class ChannelMatmul(Statement):
     """out_c = sum_d K_cd src_d at every site (``transpose``: K_dc)."""
 
     out: Annotated[str, defines(Kind.SITE)]
@@ -102,7 +102,7 @@ class Mix(Statement):
 
 
 @dataclass(frozen=True)
-class Total(Statement):
+class ChannelSum(Statement):
     """out_c = sum_d src_d at every site."""
 
     out: Annotated[str, defines(Kind.SITE)]
@@ -169,13 +169,13 @@ class Solve(Statement):
 
     def acting_on(self, array: str) -> sp.Expr:
         """(A array)[n]."""
-        return self.operator.xreplace({x: x.renamed(array) for x in self.operator.atoms(Leaf) if x.array == self.out})
+        return self.operator.xreplace({x: x.renamed(array) for x in self.operator.atoms(Load) if x.array == self.out})
 
 
 # All kinds but ``Map``, the only kernel. One that is not here is an error wherever it is met.
 WHOLE = (
-    Local, Fold, Mix, Total, Outer, Accumulate, Cayley, CayleyAdjoint, Solve, EdgeMap, SiteSum, Root, RootAdjoint,
-    Units,
+    ParameterExpression, Reduction, ChannelMatmul, ChannelSum, Outer, Accumulate, Cayley, CayleyAdjoint, Solve,
+    EdgeMap, SiteSum, Root, RootAdjoint, Units,
 )  # fmt: skip
 STATEMENTS: tuple[type[Statement], ...] = (Map, *WHOLE)
 

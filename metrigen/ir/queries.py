@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import STATEMENTS, Accumulate, Map, Mix, Program, Solve, Statement, Total
+from metrigen.ir.nodes import STATEMENTS, Accumulate, ChannelMatmul, ChannelSum, Map, Program, Solve, Statement
 from metrigen.ir.statement import unknown
 from metrigen.spec.neural import Head, learned_functions
 
@@ -29,7 +29,7 @@ def maps_in(body: Iterable[Statement], where: str) -> tuple[Map, ...]:
 def couples_channels(*programs: Program) -> bool:
     """Whether a statement takes values of several channels to one."""
     return any(
-        isinstance(s, (Mix, Total))
+        isinstance(s, (ChannelMatmul, ChannelSum))
         or (isinstance(s, SiteSum) and s.channels)
         or (isinstance(s, (Root, RootAdjoint)) and s.equation.coupled)
         for program in programs

@@ -1,6 +1,6 @@
 """What a statement is: a frozen dataclass each of whose fields declares what it is to the program.
 
-    class Mix(Statement):
+    class ChannelMatmul(Statement):
         out: Annotated[str, defines(Kind.SITE)]
         matrix: Annotated[str, reads(Kind.MATRIX)]
         src: Annotated[str, reads(Kind.SITE)]
@@ -32,7 +32,7 @@ import sympy as sp
 
 from metrigen.errors import InternalError
 from metrigen.ir.kinds import Kind
-from metrigen.ir.leaves import Inside, Leaf, arrays_of
+from metrigen.ir.loads import Inside, Load, arrays_of
 
 Defined = tuple[tuple[str, Kind], ...]
 
@@ -122,6 +122,11 @@ class Statement:
         """The symbols of the values of its own."""
         return frozenset(symbol for field, _ in self._of(Use.OWN) for symbol, _ in getattr(self, field))
 
+    @cached_property
+    def symbols(self) -> frozenset[sp.Symbol]:
+        """What its expressions are made of, those of its own among them."""
+        return frozenset[sp.Symbol]().union(*(e.free_symbols for e in self.expressions))
+
     def with_expressions(self: _S, new: Callable[[sp.Expr], sp.Expr]) -> _S:
         """The statement with ``new`` in the place of each of its expressions."""
         return self._with(lambda name: name, new, tuple(Use))
@@ -196,7 +201,7 @@ def _expressions(value: Any) -> Iterator[sp.Expr]:
 def _renamed(expr: sp.Expr, names: Mapping[str, str], own: frozenset[sp.Symbol]) -> sp.Expr:
     swap: dict[sp.Basic, sp.Basic] = {}
     for atom in expr.free_symbols - own:
-        if isinstance(atom, Leaf):
+        if isinstance(atom, Load):
             if atom.array in names:
                 swap[atom] = atom.renamed(names[atom.array])
         elif not isinstance(atom, Inside) and atom.name in names:

@@ -1,4 +1,4 @@
-"""What sums over the units of a network are worth, and their slopes."""
+"""What sums over the units of a network are worth, and their partial derivatives."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import sympy as sp
 
 from metrigen.ir.evaluate import evaluate
-from metrigen.ir.functions.slopes import slope
+from metrigen.ir.functions.partial_derivatives import partial_derivative
 from metrigen.ir.units import Units
 from metrigen.spec.functions import sigmoid
 
 
-def unit_slope(e: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
+def unit_partial_derivative(e: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
     """de/dsymbol in the values of the activation itself, which are worked out once a unit: 1 - tanh^2, s (1 - s)."""
-    found = slope(e, symbol)
+    found = partial_derivative(e, symbol)
     if e.has(sigmoid) or found.has(sigmoid):
         return found.replace(
             lambda a: a.is_Pow and isinstance(a.base, sp.sech) and a.exp.is_Integer and a.exp % 2 == 0,
@@ -36,8 +36,8 @@ def _of_sigmoid(y: sp.Expr) -> sp.Expr:
 def unit_values(statement: Units, env: dict[str, Any]) -> None:
     """The value of the statement in numpy; a table is (C, units, numbers of a unit)."""
     table = env[statement.table]
-    shape = next(env[leaf.array] for leaf in statement.leaves).shape if statement.leaves else env[_site(env)].shape
-    values: dict[sp.Symbol, Any] = {leaf: env[leaf.array][..., None] for leaf in statement.leaves}
+    shape = next(env[load.array] for load in statement.loads).shape if statement.loads else env[_site(env)].shape
+    values: dict[sp.Symbol, Any] = {load: env[load.array][..., None] for load in statement.loads}
     for symbol, place in statement.columns:
         own = table[:, :, int(place)]
         values[symbol] = own.reshape(own.shape[0], *[1] * (len(shape) - 2), own.shape[1])

@@ -14,7 +14,7 @@ from typing import Annotated
 import sympy as sp
 
 from metrigen.ir.kinds import Kind
-from metrigen.ir.leaves import Leaf
+from metrigen.ir.loads import Load
 from metrigen.ir.statement import DATA, OWN, Statement, defines, reads
 
 
@@ -31,9 +31,9 @@ class Units(Statement):
     sums: Annotated[tuple[tuple[str, tuple[sp.Expr, ...]], ...], defines(Kind.UNITS)] = ()
 
     @property
-    def leaves(self) -> tuple[Leaf, ...]:
+    def loads(self) -> tuple[Load, ...]:
         """What it reads at the site, by name."""
-        return tuple(sorted({a for e in self.expressions for a in e.atoms(Leaf)}, key=lambda a: a.name))
+        return tuple(sorted({a for e in self.expressions for a in e.atoms(Load)}, key=lambda a: a.name))
 
 
 def columns(arguments: int) -> tuple[tuple[sp.Symbol, sp.Expr], ...]:

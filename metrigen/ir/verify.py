@@ -3,7 +3,7 @@
 every statement is of a known kind, and reads what is an input or was defined before it
 every name is defined once, as an array of a known kind; what is put out is defined
 a name is read as a kind that the statement can read: a channel map reads a matrix and a site array
-leaves and indicators have the rank of the program; a leaf is of where the statement runs, sites or edges
+loads and indicators have the rank of the program; a load is of where the statement runs, sites or edges
 a value has one symbol: no place of an array is read as one that is positive and as one that is not
 any other symbol of an expression is a parameter, or a value that the statement itself has named before
 """
@@ -11,17 +11,19 @@ any other symbol of an expression is a parameter, or a value that the statement 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 
 import sympy as sp
 
 from metrigen.errors import InternalError
 from metrigen.ir.kinds import Kind
-from metrigen.ir.leaves import Inside, Leaf
+from metrigen.ir.loads import Inside, Load
 from metrigen.ir.nodes import Map, Program, Statement
 from metrigen.ir.queries import known
 from metrigen.ir.statement import Use
 
 _PARAMETERS = (Kind.CHANNEL, Kind.SCALAR)
+_NAME = attrgetter("name")
 
 
 def verify(program: Program, after: str = "") -> None:
@@ -84,12 +86,12 @@ def _expressions(statement: Statement, kinds: Mapping[str, Kind], ranks: set[int
     over = statement.over if isinstance(statement, Map) else Kind.SITE
     solved = {name for name, _ in statement.defines} if not isinstance(statement, Map) else set()
     yield from _own(statement)
-    for atom in sorted({a for e in statement.expressions for a in e.free_symbols} - statement.own, key=str):
-        if isinstance(atom, (Leaf, Inside)):
+    for atom in sorted(statement.symbols - statement.own, key=_NAME):
+        if isinstance(atom, (Load, Inside)):
             ranks.add(len(atom.offset))
             if len(ranks) > 1:
                 yield f"reads {atom.name!r} in its {what} at {atom.offset}, and other places have another rank"
-        if isinstance(atom, Leaf):
+        if isinstance(atom, Load):
             if atom.array not in solved and kinds[atom.array] is not over:
                 yield f"reads {atom.name!r} in its {what} over {over.name}, a {kinds[atom.array].name}"
         elif not isinstance(atom, Inside) and kinds[atom.name] not in _PARAMETERS:
@@ -97,17 +99,17 @@ def _expressions(statement: Statement, kinds: Mapping[str, Kind], ranks: set[int
 
 
 def _two_symbols(statement: Statement, signs: dict[str, bool]) -> Iterator[str]:
-    for leaf in sorted((a for e in statement.expressions for a in e.atoms(Leaf)), key=str):
-        positive = bool(leaf.is_positive)
-        if signs.setdefault(leaf.name, positive) is not positive:
-            yield f"reads {leaf.name!r} as two symbols, of which one is positive"
+    for load in sorted((a for a in statement.symbols if isinstance(a, Load)), key=_NAME):
+        positive = bool(load.is_positive)
+        if signs.setdefault(load.name, positive) is not positive:
+            yield f"reads {load.name!r} as two symbols, of which one is positive"
 
 
 def _own(statement: Statement) -> Iterator[str]:
     """Values of a statement that are named twice, or used before they are named."""
     own, named = statement.own, set[sp.Symbol]()
     for symbol, expr in statement.lets if isinstance(statement, Map) else ():
-        early = sorted((expr.free_symbols & own) - named, key=str)
+        early = sorted((expr.free_symbols & own) - named, key=_NAME)
         if early:
             yield f"uses {early[0]} before it is named, in the value {symbol}"
         if symbol in named:

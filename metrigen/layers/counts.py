@@ -7,7 +7,7 @@ from typing import Any
 
 from metrigen.integrators.scan import Scan
 from metrigen.ir.implicit import Equation
-from metrigen.ir.nodes import Leaf, Program
+from metrigen.ir.nodes import Load, Program
 from metrigen.ir.queries import equations_in, maps_in
 from metrigen.layers.layer import Layer
 from metrigen.passes.cse import count_ops
@@ -46,8 +46,8 @@ def bytes_per_site(program: Program) -> int:
     """Bytes per site that the kernels of a program read and write in float32: every array once per kernel."""
     total = 0
     for statement in maps_in(program, "bytes_per_site"):
-        leaves = {a.array for e in statement.expressions for a in e.free_symbols if isinstance(a, Leaf)}
-        total += 4 * (len(leaves) + len(statement.stores))
+        loads = {a.array for e in statement.expressions for a in e.free_symbols if isinstance(a, Load)}
+        total += 4 * (len(loads) + len(statement.stores))
     return total
 
 
@@ -56,8 +56,8 @@ def stencil_points(program: Program) -> dict[str, int]:
     points: dict[str, set[tuple[int, ...]]] = {}
     for statement in maps_in(program, "stencil_points"):
         for e in statement.expressions:
-            for leaf in e.atoms(Leaf):
-                points.setdefault(leaf.array, set()).add(leaf.offset)
+            for load in e.atoms(Load):
+                points.setdefault(load.array, set()).add(load.offset)
     return {name: len(offsets) for name, offsets in sorted(points.items())}
 
 

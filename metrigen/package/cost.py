@@ -19,15 +19,15 @@ from metrigen.ir.nodes import (
     Accumulate,
     Cayley,
     CayleyAdjoint,
-    Fold,
+    ChannelMatmul,
+    ChannelSum,
     Kind,
-    Local,
     Map,
-    Mix,
     Outer,
+    ParameterExpression,
     Program,
+    Reduction,
     Solve,
-    Total,
     Units,
 )
 from metrigen.ir.queries import equations_in, known, solves_in
@@ -43,7 +43,7 @@ BATCH, CHANNELS, SIDE = 32, 64, 32
 # Arrays moved by the vector updates of an iteration of conjugate gradient:
 # p.Ap, x += a p, r -= a Ap, r.r, p = r + b p.
 _CG_ARRAYS = 2 + 3 + 3 + 1 + 3
-_OF_PARAMETERS = (Local, Fold, Accumulate, Cayley, CayleyAdjoint)  # nothing at a site
+_OF_PARAMETERS = (ParameterExpression, Reduction, Accumulate, Cayley, CayleyAdjoint)  # nothing at a site
 _IN_WORDS = (EdgeMap, SiteSum, Solve, Root, RootAdjoint)  # a note says what they take
 
 
@@ -154,9 +154,9 @@ def program_cost(name: str, program: Program, channels: int) -> ProgramCost:
             for e in statement.expressions:
                 ops += operations(e)
             ops += Ops(adds=len(statement.sums))
-        elif isinstance(statement, (Mix, Outer)):
+        elif isinstance(statement, (ChannelMatmul, Outer)):
             maps += 1
-        elif isinstance(statement, Total):
+        elif isinstance(statement, ChannelSum):
             totals += 1
         elif isinstance(statement, Units):
             ops += unit_operations(statement)
@@ -218,7 +218,7 @@ def _product(e: sp.Expr) -> Ops:
 
 Rows = list[tuple[str, int, int]]
 _NOISE = (
-    " Noise is made step by step, of a hash for each sample, channel and step, and once more on the way back; the "
+    " Noise is made step by step, of a hash for each sample, channel and step, and once more in the adjoint; the "
     "operations are those beside it."
 )
 
@@ -318,8 +318,8 @@ def _planes(lowered: Lowered, channels: int) -> tuple[int, str]:
     turns = {s.out: s.matrix for s in step.prologue if isinstance(s, Cayley)}
     inside = [s for e in equations_in(step.body) for p in e.programs for s in p]
     body = known([*step.body, *inside], "the cost model")
-    across = any(isinstance(s, Total) or (isinstance(s, SiteSum) and s.channels) for s in body)
-    matrices = sorted({turns.get(s.matrix, s.matrix) for s in body if isinstance(s, Mix)})
+    across = any(isinstance(s, ChannelSum) or (isinstance(s, SiteSum) and s.channels) for s in body)
+    matrices = sorted({turns.get(s.matrix, s.matrix) for s in body if isinstance(s, ChannelMatmul)})
     if not matrices and not across:
         return 1, "one plane"
     blocks = {s.name: s.block for s in _symbols(lowered) if isinstance(s, Param)}

@@ -20,7 +20,7 @@ _BESIDE: Mapping[str, tuple[str, ...]] = {
         "BaseLayer", "NotConverged", "Tensors", "as_dtype", "as_step", "by_reference", "by_sample", "exact",
         "readable", "reported", "step_of", "transformed", "working",
     ),
-    ".checks": ("checked", "told"),
+    ".checks": ("checked", "warn_above_limit"),
     ".frames": ("framed",),
     ".graph": ("Dense", "Sparse"),
     ".graph_operators": ("Bound",),

@@ -13,7 +13,7 @@ from metrigen.discretise.dynamics import after
 from metrigen.discretise.steady_programs import NonlinearSteady
 from metrigen.emit.notation import text
 from metrigen.emit.plain_names import plain
-from metrigen.ir.nodes import Cayley, Local, Program
+from metrigen.ir.nodes import Cayley, ParameterExpression, Program
 from metrigen.layers.equations import array_names, moved_by, terms
 from metrigen.layers.equations import plain as shown_term
 from metrigen.layers.layer import Layer
@@ -97,7 +97,7 @@ def _step_rows(layer: Layer) -> Iterator[Row]:
 def _made_once(program: Program) -> Iterator[Row]:
     """What depends on parameters alone: factors that the brackets or the method leave."""
     for s in program:
-        if isinstance(s, Local):
+        if isinstance(s, ParameterExpression):
             yield Row(f"factor `{text(s.expr)}`", (_one_of(s.out),))
         elif isinstance(s, Cayley):
             yield Row(f"factor `(1 - s {s.matrix})^-1 (1 + s {s.matrix})`, s = `{s.scale}`", (_one_of(s.out),))

@@ -14,9 +14,21 @@ import numpy as np
 import sympy as sp
 
 from metrigen.ir.evaluate import FUNCTIONS, evaluate
-from metrigen.ir.functions.slopes import Slopes
+from metrigen.ir.functions.partial_derivatives import PartialDerivatives
 from metrigen.ir.implicit import Root
-from metrigen.ir.nodes import Cayley, Inside, Leaf, Local, Map, Mix, Offset, Outside, Program, Solve, Total
+from metrigen.ir.nodes import (
+    Cayley,
+    ChannelMatmul,
+    ChannelSum,
+    Inside,
+    Load,
+    Map,
+    Offset,
+    Outside,
+    ParameterExpression,
+    Program,
+    Solve,
+)
 from metrigen.ir.queries import known
 from metrigen.physics.size import expanded_nodes
 
@@ -53,7 +65,7 @@ def respond(program: Program, fields: Sequence[str], at: Numbers | None = None) 
     Raises Unlinearised.
     """
     value = _exact if at is None else _number
-    rank = next((len(a.offset) for s in program if isinstance(s, Map) for e in s.expressions for a in e.atoms(Leaf)), 0)
+    rank = next((len(a.offset) for s in program if isinstance(s, Map) for e in s.expressions for a in e.atoms(Load)), 0)
     values: dict[str, Any] = {a.name: symbol(a.name) if at is None else np.asarray(at[a.name]) for a in program.inputs}
     responses: dict[str, Response] = {name: {(name, (0,) * rank): 1} for name in fields}
     for a in program.inputs:
@@ -63,10 +75,10 @@ def respond(program: Program, fields: Sequence[str], at: Numbers | None = None) 
         for statement in known(program, "the linear response"):
             if isinstance(statement, Map) and not statement.sums:
                 _map(statement, values, responses, value)
-            elif isinstance(statement, Local):
+            elif isinstance(statement, ParameterExpression):
                 values[statement.out] = value(statement.expr, {s: values[s.name] for s in statement.expr.free_symbols})
-            elif isinstance(statement, (Mix, Total)):
-                factor = values[statement.matrix] if isinstance(statement, Mix) else 1
+            elif isinstance(statement, (ChannelMatmul, ChannelSum)):
+                factor = values[statement.matrix] if isinstance(statement, ChannelMatmul) else 1
                 values[statement.out] = factor * values[statement.src]
                 responses[statement.out] = _scaled(responses.get(statement.src, {}), factor, (0,) * rank)
             elif isinstance(statement, Cayley):
@@ -87,7 +99,7 @@ def _map(statement: Map, values: dict[str, Any], responses: dict[str, Response],
     moved: dict[sp.Basic, Response] = {}
     own = {s for s, _ in statement.lets}
     for atom in {a for e in statement.expressions for a in e.free_symbols} - own:
-        if isinstance(atom, Leaf):
+        if isinstance(atom, Load):
             table[atom] = values[atom.array]
             moved[atom] = _scaled(responses.get(atom.array, {}), 1, atom.offset)
         elif isinstance(atom, Inside):
@@ -104,13 +116,13 @@ def _map(statement: Map, values: dict[str, Any], responses: dict[str, Response],
 
 def _response(expr: sp.Expr, table: Mapping[sp.Basic, Any], moved: Mapping[sp.Basic, Response], value: Any) -> Response:
     out: Response = {}
-    slopes, jumps = Slopes(expr), expr.has(sp.sign, sp.Heaviside)
+    partials, jumps = PartialDerivatives(expr), expr.has(sp.sign, sp.Heaviside)
     for atom in sorted((a for a in expr.free_symbols if moved.get(a)), key=lambda a: a.name):
         if jumps and sp.diff(expr, atom).has(sp.DiracDelta):
-            raise Unlinearised(KINK)  # the slope almost everywhere says nothing of a wave across the jump
-        slope = value(slopes.along(atom), table)
+            raise Unlinearised(KINK)  # the derivative almost everywhere says nothing of a wave across the jump
+        factor = value(partials.along(atom), table)
         for key, coefficient in moved[atom].items():
-            out[key] = out.get(key, 0) + slope * coefficient
+            out[key] = out.get(key, 0) + factor * coefficient
     return {key: c for key, c in out.items() if not (isinstance(c, sp.Basic) and c.is_number and c.is_zero)}
 
 

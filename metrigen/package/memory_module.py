@@ -1,4 +1,4 @@
-"""What ``module.py`` of a matrix memory has of its own: the walk along the tokens and the step of one."""
+"""What ``module.py`` of a matrix memory has of its own: the scan along the tokens and the step of one."""
 
 from __future__ import annotations
 

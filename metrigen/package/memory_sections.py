@@ -1,4 +1,4 @@
-"""What DERIVATION.md and the head of a package say of a matrix memory: the form of a token, the walk, the cost."""
+"""What DERIVATION.md and the head of a package say of a matrix memory: the form of a token, the scan, the cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metrigen.package.notices import notices
 def memory_sections(package: Package) -> list[tuple[str, str]]:
     """(title, Markdown) in reading order."""
     layer = package.layer
-    return [("One token", _token(layer)), ("Walk", _walk(package)), ("Cost", memory_cost(layer) + ".")]
+    return [("One token", _token(layer)), ("Scan", _scan(package)), ("Cost", memory_cost(layer) + ".")]
 
 
 def memory_guarantees(package: Package) -> list[str]:
@@ -28,7 +28,7 @@ def memory_cost(layer: Layer) -> str:
     names = layer.lowered.memory.coefficients
     return (
         f"a token of a head moves {len(names)} vectors ({', '.join(names)}) and what is read, each once; of the states "
-        f"one in {EVERY} is kept for the way back"
+        f"one in {EVERY} is kept for the adjoint"
     )
 
 
@@ -57,15 +57,15 @@ def _token(layer: Layer) -> str:
     )
 
 
-def _walk(package: Package) -> str:
+def _scan(package: Package) -> str:
     chunks = f"The reference sums up {CHUNK} tokens at a time by matrix products, where there are more than that."
     chunked = [chunks] if package.layer.lowered.memory.chunked else []
     missing = [f"Backend {name} {why}." for name, why in package.without.items()]
     return " ".join(
         [
-            "Every token is brought to S <- M S - u (w.S) + p b, o = q.S, and the state is walked along the tokens; it "
-            "depends on tokens up to its own alone. Backward, states are made again from those that were kept, and the "
-            "cotangent of the state is walked against the time.",
+            "Every token is brought to S <- M S - u (w.S) + p b, o = q.S, and the tokens are scanned one by one: a "
+            "state depends on tokens up to its own alone. Backward, states are made again from those that were saved, "
+            "and the cotangent of the state goes against the time.",
             *chunked,
             *missing,
         ]

@@ -1,4 +1,4 @@
-"""What ``module.py`` of a layer on a sequence has of its own: the methods that walk along the tokens."""
+"""What ``module.py`` of a layer on a sequence has of its own: the methods that scan the tokens."""
 
 from __future__ import annotations
 

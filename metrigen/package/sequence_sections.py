@@ -6,7 +6,7 @@ import sympy as sp
 
 from metrigen.emit.notation import text
 from metrigen.integrators.scan import ACTION, OVERLAP, Scan, operations
-from metrigen.ir.nodes import Leaf
+from metrigen.ir.nodes import Load
 from metrigen.layers.counts import traffic
 from metrigen.package.assembly import Package
 
@@ -16,20 +16,20 @@ def sequence_sections(package: Package) -> list[tuple[str, str]]:
     scan = package.layer.lowered.scan
     return [
         ("One token", _token(scan)),
-        ("Scan", _walk(package) if scan.rotations else _SCAN),
+        ("Scan", _scan(package) if scan.rotations else _SCAN),
         ("Readout", _readout(scan)),
         ("Cost per state element", _cost(scan)),
     ]
 
 
-def _walk(package: Package) -> str:
+def _scan(package: Package) -> str:
     missing = [f"Backend {name} {why}." for name, why in package.without.items()]
-    return " ".join(filter(None, [_WALK, *missing, package.remarks]))
+    return " ".join(filter(None, [_COUPLED, *missing, package.remarks]))
 
 
 def _plain(e: sp.Expr) -> str:
     """An expression of arrays in plain characters."""
-    return text(e.xreplace({s: sp.Symbol(s.name.split("__")[0], real=True) for s in e.atoms(Leaf)}))
+    return text(e.xreplace({s: sp.Symbol(s.name.split("__")[0], real=True) for s in e.atoms(Load)}))
 
 
 def _token(scan: Scan) -> str:
@@ -69,14 +69,14 @@ def _token(scan: Scan) -> str:
 
 _SCAN = (
     "The token axis is the time: the state after token t depends on tokens up to t alone. On the CPU a sample is "
-    "walked token by token, a vector of channels at a time. On a GPU a sequence is cut into chunks where samples and "
+    "taken token by token, a vector of channels at a time. On a GPU a sequence is cut into chunks where samples and "
     "channels do not fill the device: the linear map of every chunk, a scan over the chunks, and every chunk again "
     "from its own start. Backward g_t = y_t + E_(t+1)^T g_(t+1), the same scan against the time; what flows into "
     "inputs and parameters is the variation of one step, seeded with g_t. The states are kept, as they are the "
     "result; the exponentials are made again."
 )
-_WALK = (
-    "The token axis is the time: the state after token t depends on tokens up to t alone. Coupled channels are walked "
+_COUPLED = (
+    "The token axis is the time: the state after token t depends on tokens up to t alone. Coupled channels are scanned "
     "token by token. Backward g_t = y_t + E_(t+1)^T R^T g_(t+1) against the time; what flows into inputs and "
     "parameters is the variation of one step, seeded with g_t. The states are kept, as they are the result; "
     "exponentials and what they move are made again."

@@ -29,7 +29,7 @@ def limit_lines(layer: Layer) -> list[str]:
     if not layer.shape.stepping or time_step(layer)[0] == "expression":
         return []
     limit = limit_value(layer.source.derivation, {})
-    return [] if limit is None else [f"told(self, dt, {float(f'{limit:.6g}')!r})"]
+    return [] if limit is None else [f"warn_above_limit(self, dt, {float(f'{limit:.6g}')!r})"]
 
 
 def tolerance_lines(layer: Layer) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sympy as sp
 
 from metrigen.discretise.dynamics import Dynamics
-from metrigen.ir.nodes import Inside, Leaf, Map, Mix, Solve, Statement, Total, stem
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Inside, Load, Map, Solve, Statement, stem
 from metrigen.ir.queries import known
 from metrigen.passes.pipeline import BUILT, apply
 from metrigen.passes.tidy import tidy
@@ -39,10 +39,10 @@ def stencil_text(layer: Dynamics) -> str:
 def _written(title: str, body: Sequence[Statement]) -> str:
     lines = [title]
     for statement in known(body, "the stencils in words"):
-        if isinstance(statement, Mix):
+        if isinstance(statement, ChannelMatmul):
             turned = "^T" if statement.transpose else ""
             lines.append(f"  {_plain(statement.out)} = {statement.matrix}{turned} {_plain(statement.src)}")
-        elif isinstance(statement, Total):
+        elif isinstance(statement, ChannelSum):
             lines.append(f"  {_plain(statement.out)} = sum over channels of {_plain(statement.src)}")
         elif isinstance(statement, Solve):
             image = _at_offsets(statement.acting_on(stem(statement.out)))
@@ -63,9 +63,9 @@ def _plain(name: str) -> str:
 
 def _at_offsets(term: sp.Expr) -> sp.Expr:
     swap = {}
-    for atom in term.atoms(Leaf, Inside):
+    for atom in term.atoms(Load, Inside):
         where = ", ".join(f"{o:+d}" if o else "0" for o in atom.offset)
-        what = stem(atom.array) if isinstance(atom, Leaf) else stem(atom.name)
+        what = stem(atom.array) if isinstance(atom, Load) else stem(atom.name)
         shown = f"{what}[{where}]" if any(atom.offset) or isinstance(atom, Inside) else what
         swap[atom] = sp.Symbol(shown, real=True)
     return term.xreplace(swap)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Leaf, Map, Mix, Program, Statement, Total
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Load, Map, Program, Statement
 from metrigen.ir.queries import known
 from metrigen.passes.prune import prune
 from metrigen.passes.tidy import tidy
@@ -31,7 +31,7 @@ class _Merger:
     def __init__(self, program: Program) -> None:
         self.symmetry = {array.name: array.symmetry for array in program.inputs}
         self.outputs, self.taken = set(program.outputs), set(program.kinds())
-        self.rank = next((len(leaf.offset) for s in program for e in s.expressions for leaf in e.atoms(Leaf)), 0)
+        self.rank = next((len(load.offset) for s in program for e in s.expressions for load in e.atoms(Load)), 0)
         self.value: dict[str, tuple[sp.Expr, str]] = {}
         self.multiple: dict[str, tuple[sp.Expr, str]] = {}  # what is a number times an array, as it is stored
         self.seen: dict[tuple[str, str, bool], str] = {}
@@ -41,34 +41,40 @@ class _Merger:
     def write(self, statement: Statement) -> None:
         if isinstance(statement, Map):
             self._map(statement)
-        elif isinstance(statement, (Mix, Total)) and statement.out not in self.outputs:
+        elif isinstance(statement, (ChannelMatmul, ChannelSum)) and statement.out not in self.outputs:
             self._channel_map(statement)
         else:
             self.body.append(statement.with_reads(self._stored))
 
     def _map(self, statement: Map) -> None:
-        found = {leaf for e in statement.expressions for leaf in e.atoms(Leaf) if leaf.array in self.value}
-        swap = {leaf: self.value[leaf.array][0] * leaf.renamed(self.value[leaf.array][1]) for leaf in found}
+        found = {load for e in statement.expressions for load in e.atoms(Load) if load.array in self.value}
+        swap = {load: self.value[load.array][0] * load.renamed(self.value[load.array][1]) for load in found}
         if swap:
             statement = statement.with_expressions(lambda e: e.xreplace(swap))
             statement = replace(statement, stores=tuple((n, tidy(e)) for n, e in statement.stores))
         for name, expr in statement.stores:
-            number, leaf = expr.as_coeff_Mul()
-            if isinstance(leaf, Leaf) and not any(leaf.offset):
-                self.multiple[name] = (number, leaf.array)
+            number, load = expr.as_coeff_Mul()
+            if isinstance(load, Load) and not any(load.offset):
+                self.multiple[name] = (number, load.array)
         self.body.append(statement)
 
-    def _channel_map(self, statement: Mix | Total) -> None:
+    def _channel_map(self, statement: ChannelMatmul | ChannelSum) -> None:
         src = statement.src
         number, source = self.multiple[src] if src in self.multiple else (sp.S.One, self._stored(src))
-        matrix, turned = (statement.matrix, statement.transpose) if isinstance(statement, Mix) else ("", False)
+        matrix, turned = (
+            (statement.matrix, statement.transpose) if isinstance(statement, ChannelMatmul) else ("", False)
+        )
         if turned and self.symmetry.get(matrix):
             number, turned = number * self.symmetry[matrix], False
         stored = self.seen.setdefault((matrix, source, turned), statement.out)
         if number != 1 or stored != statement.out:
             self.value[statement.out] = (number, stored)
         if stored == statement.out:
-            made = Mix(stored, matrix, source, turned) if isinstance(statement, Mix) else Total(stored, source)
+            made = (
+                ChannelMatmul(stored, matrix, source, turned)
+                if isinstance(statement, ChannelMatmul)
+                else ChannelSum(stored, source)
+            )
             self.body.append(made)
 
     def _stored(self, name: str) -> str:
@@ -84,5 +90,5 @@ class _Merger:
                 scaled += "__scaled"
             self.scaled[name] = scaled
             self.taken.add(scaled)
-            self.body.append(Map(stores=((scaled, number * Leaf(stored, (0,) * self.rank)),)))
+            self.body.append(Map(stores=((scaled, number * Load(stored, (0,) * self.rank)),)))
         return self.scaled[name]

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Inside, Kind, Leaf, Map
+from metrigen.ir.nodes import Inside, Kind, Load, Map
 from metrigen.passes.cse import ordered
 from metrigen.passes.partition import FusionGroup, Partition
 from metrigen.passes.prune import prune_lets
@@ -65,7 +65,7 @@ def _fixed(lets: Sequence[tuple[sp.Symbol, sp.Expr]], kinds: Mapping[str, Kind])
     """The named values that depend on parameters alone."""
     fixed: set[sp.Symbol] = set()
     for symbol, expr in lets:
-        free = {s for s in expr.free_symbols if isinstance(s, (Leaf, Inside)) or s.name not in kinds}
+        free = {s for s in expr.free_symbols if isinstance(s, (Load, Inside)) or s.name not in kinds}
         if free <= fixed:
             fixed.add(symbol)
     return fixed
@@ -115,7 +115,7 @@ class _Expansion:
         return {symbol: sp.S.One}
 
     def _is_value(self, expr: sp.Expr) -> bool:
-        return isinstance(expr, (Leaf, Inside)) or expr in self.stored
+        return isinstance(expr, (Load, Inside)) or expr in self.stored
 
     def _is_named(self, expr: sp.Expr) -> bool:
         """Whether it is the name of a value that depends on the site."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Kind, Leaf, Map, Program, Statement
+from metrigen.ir.nodes import Kind, Load, Map, Program, Statement
 from metrigen.passes.prune import prune
 
 
@@ -50,8 +50,8 @@ def _over(group: Statement) -> Kind | None:
 
 
 def _read_at_neighbours(statement: Map) -> set[str]:
-    atoms = (leaf for e in statement.expressions for leaf in e.atoms(Leaf))
-    return {leaf.array for leaf in atoms if any(leaf.offset)}
+    atoms = (load for e in statement.expressions for load in e.atoms(Load))
+    return {load.array for load in atoms if any(load.offset)}
 
 
 def _merge(first: Statement, second: Map) -> Map:
@@ -61,14 +61,14 @@ def _merge(first: Statement, second: Map) -> Map:
     lets = dict(first.lets)
     stores = dict(first.stores)
     swap: dict[sp.Symbol, sp.Symbol] = {}
-    for leaf in sorted(
-        {x for e in second.expressions for x in e.atoms(Leaf) if x.array in stores}, key=lambda x: x.name
+    for load in sorted(
+        {x for e in second.expressions for x in e.atoms(Load) if x.array in stores}, key=lambda x: x.name
     ):
-        value = sp.Symbol(f"{leaf.array}__v", real=True)
+        value = sp.Symbol(f"{load.array}__v", real=True)
         if value not in lets:
-            lets[value] = stores[leaf.array]
-            stores[leaf.array] = value
-        swap[leaf] = value
+            lets[value] = stores[load.array]
+            stores[load.array] = value
+        swap[load] = value
     second = second.with_expressions(lambda e: e.xreplace(swap))
     return Map(
         (*stores.items(), *second.stores), (*first.sums, *second.sums), (*lets.items(), *second.lets), first.over

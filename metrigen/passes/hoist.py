@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from metrigen.ir.nodes import Array, Cayley, Local, Program, Statement
+from metrigen.ir.nodes import Array, Cayley, ParameterExpression, Program, Statement
 from metrigen.ir.queries import known
 from metrigen.spec.symbols import t
 
@@ -36,7 +36,7 @@ def _parts(program: Program) -> tuple[tuple[Statement, ...], tuple[Statement, ..
     late: list[Statement] = []
     moving = {t.name}
     for s in known(program, "hoist"):
-        fixed = isinstance(s, (Local, Cayley)) and moving.isdisjoint(s.reads)
+        fixed = isinstance(s, (ParameterExpression, Cayley)) and moving.isdisjoint(s.reads)
         (early if fixed else late).append(s)
         moving |= set() if fixed else {name for name, _ in s.defines}
     return tuple(early), tuple(late)

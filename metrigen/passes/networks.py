@@ -14,11 +14,11 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.functions.slopes import slope
+from metrigen.ir.functions.partial_derivatives import partial_derivative
 from metrigen.ir.implicit import Equation, Root
-from metrigen.ir.leaves import Inside, Leaf, Offset, Outside, negate, shift
+from metrigen.ir.loads import Inside, Load, Offset, Outside, negate, shift
 from metrigen.ir.nodes import Array, Kind, Map, Program, Statement
-from metrigen.ir.unit_rules import unit_slope
+from metrigen.ir.unit_rules import unit_partial_derivative
 from metrigen.ir.units import Units, columns
 from metrigen.passes.vary import equation
 from metrigen.spec.functions import softplus
@@ -74,11 +74,11 @@ class _Writer:
     def __init__(self, program: Program) -> None:
         self.body: list[Statement] = []
         self.periodic = program.periodic
-        atoms = (a for s in program for e in s.expressions for a in e.atoms(Leaf, Inside))
+        atoms = (a for s in program for e in s.expressions for a in e.atoms(Load, Inside))
         self.rank = next((len(a.offset) for a in atoms), 0)
         self.origin: Offset = (0,) * self.rank
-        self.stored: dict[sp.Expr, Leaf] = {}
-        self.values: dict[tuple[Head, tuple[sp.Expr, ...]], Leaf] = {}
+        self.stored: dict[sp.Expr, Load] = {}
+        self.values: dict[tuple[Head, tuple[sp.Expr, ...]], Load] = {}
         self.taken = set(program.kinds())
 
     def write(self, statement: Statement) -> None:
@@ -114,14 +114,14 @@ class _Writer:
             return Inside(at) * self._anywhere(head, within, inside | marks) + Outside(at) * self._anywhere(
                 head, beyond
             )
-        places = sorted({a.offset for x in arguments for a in x.atoms(Leaf)})
+        places = sorted({a.offset for x in arguments for a in x.atoms(Load)})
         if marks or not places or (not self.periodic and len(places) > 1):
             return self._at_site(head, arguments)
         by = places[0]
         moved = shift(self._at_site(head, tuple(shift(a, negate(by)) for a in arguments)), by)
         if self.periodic or not any(by) or by in inside:
             return moved
-        zero = dict.fromkeys((a for x in arguments for a in x.atoms(Leaf)), sp.S.Zero)
+        zero = dict.fromkeys((a for x in arguments for a in x.atoms(Load)), sp.S.Zero)
         outside = self._at_site(head, tuple(a.xreplace(zero) for a in arguments))
         return Inside(by) * moved + Outside(by) * outside
 
@@ -132,7 +132,7 @@ class _Writer:
         if (head, arguments) not in self.values:
             name = self._fresh(("d" * bool(head.order)) + head.name)
             self.body.append(Map(stores=((name, self._signed(head, arguments)),)))
-            self.values[head, arguments] = Leaf(name, self.origin)
+            self.values[head, arguments] = Load(name, self.origin)
         return self.values[head, arguments]
 
     def _signed(self, head: Head, arguments: tuple[sp.Expr, ...]) -> sp.Expr:
@@ -142,11 +142,11 @@ class _Writer:
         value: sp.Expr = softplus(learned(raw, *at)) + (_LEAST if head.sign == "positive" else sp.S.Zero)
         for symbol, order in zip(at, head.orders, strict=True):
             for _ in range(order):
-                value = slope(value, symbol)
+                value = partial_derivative(value, symbol)
         found = sorted(value.atoms(learned), key=sp.default_sort_key)
         return value.xreplace({f: self._at_site(f.head, arguments) for f in found})
 
-    def _unit_sum(self, head: Head, arguments: tuple[sp.Expr, ...]) -> Leaf:
+    def _unit_sum(self, head: Head, arguments: tuple[sp.Expr, ...]) -> Load:
         key = (head, arguments)
         if key not in self.values:
             assert head.network is not None
@@ -158,21 +158,21 @@ class _Writer:
             e = symbols[-1] * head.network.function(inside)
             for x, order in zip(at, head.orders, strict=True):
                 for _ in range(order):
-                    e = unit_slope(e, x)
+                    e = unit_partial_derivative(e, x)
             out = self._fresh(("d" * bool(head.order)) + head.name)
             e = e.xreplace(dict(zip(at, given, strict=True)))
             self.body.append(Units(head.name, head.network.hidden, row, ((out, e),)))
-            self.values[key] = Leaf(out, self.origin)
+            self.values[key] = Load(out, self.origin)
         return self.values[key]
 
     def _argument(self, head: Head, argument: sp.Expr) -> sp.Expr:
         """An argument as an array, or zero."""
-        if argument == 0 or (isinstance(argument, Leaf) and not any(argument.offset)):
+        if argument == 0 or (isinstance(argument, Load) and not any(argument.offset)):
             return argument
         if argument not in self.stored:
             name = self._fresh(f"{head.name}_at")
             self.body.append(Map(stores=((name, argument),)))
-            self.stored[argument] = Leaf(name, self.origin)
+            self.stored[argument] = Load(name, self.origin)
         return self.stored[argument]
 
     def _fresh(self, name: str) -> str:

@@ -1,9 +1,9 @@
 """Cut a program into fusion groups: runs of statements that one pass over the sites can do.
 
 A statement joins the fusion group under way unless it reads at a neighbour what that fusion group itself writes.
-Pointwise channel maps (``Mix``, ``Total``) join as well: the fusion group then holds all coupled channels of a site at
-once; so do sums over the units of a network. Sums over the sites (``Outer``, ``SiteSum``) and solutions of equations
-stand alone. Invariant: the order of the statements.
+Pointwise channel maps (``ChannelMatmul``, ``ChannelSum``) join as well: the fusion group then holds all coupled
+channels of a site at once; so do sums over the units of a network. Sums over the sites (``Outer``, ``SiteSum``) and
+solutions of equations stand alone. Invariant: the order of the statements.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Accumulate, Leaf, Map, Mix, Outer, Program, Solve, Statement, Total, Units
+from metrigen.ir.nodes import Accumulate, ChannelMatmul, ChannelSum, Load, Map, Outer, Program, Solve, Statement, Units
 from metrigen.ir.queries import known, maps_in
 
-Sited = Map | Mix | Total | Units
-Alone = Outer | SiteSum | Root | RootAdjoint | Solve
+Sited = Map | ChannelMatmul | ChannelSum | Units
+Unfused = Outer | SiteSum | Root | RootAdjoint | Solve
 
 
 @dataclass(frozen=True)
@@ -40,25 +40,25 @@ class FusionGroup:
 class Partition:
     """A program as fusion groups and what stands alone, and which sums make up each parameter cotangent."""
 
-    parts: tuple[FusionGroup | Alone, ...]
+    parts: tuple[FusionGroup | Unfused, ...]
     totals: tuple[Accumulate, ...]
 
 
 def partition(program: Program) -> Partition | None:
     """The fusion groups of a program; None where it holds statements on parameters that are more than sums."""
-    groups: list[list[Sited] | Alone] = []
+    groups: list[list[Sited] | Unfused] = []
     totals: list[Accumulate] = []
     for statement in known(program, "partition"):
         if isinstance(statement, Accumulate):
             totals.append(statement)
-        elif isinstance(statement, Alone):
+        elif isinstance(statement, Unfused):
             groups.append(statement)
-        elif isinstance(statement, (Map, Mix, Total, Units)):
+        elif isinstance(statement, (Map, ChannelMatmul, ChannelSum, Units)):
             _join(groups, statement)
         else:
             return None
     later = [*_reads(groups), set(program.outputs)]
-    parts: list[FusionGroup | Alone] = []
+    parts: list[FusionGroup | Unfused] = []
     for i, group in enumerate(groups):
         if not isinstance(group, list):
             parts.append(group)
@@ -72,17 +72,17 @@ def partition(program: Program) -> Partition | None:
 def neighbour_reads(statements: Sequence[Statement]) -> set[str]:
     """Arrays that are read at a neighbour."""
     maps = maps_in(statements, "neighbour_reads")
-    return {leaf.array for s in maps for e in s.expressions for leaf in e.atoms(Leaf) if any(leaf.offset)}
+    return {load.array for s in maps for e in s.expressions for load in e.atoms(Load) if any(load.offset)}
 
 
 def site_stores(statement: Statement) -> tuple[str, ...]:
     """Site arrays that a statement makes."""
     if isinstance(statement, (Map, Units)):
         return tuple(name for name, _ in statement.stores)
-    return (statement.out,) if isinstance(statement, (Mix, Total)) else ()
+    return (statement.out,) if isinstance(statement, (ChannelMatmul, ChannelSum)) else ()
 
 
-def _join(groups: list[list[Sited] | Alone], statement: Sited) -> None:
+def _join(groups: list[list[Sited] | Unfused], statement: Sited) -> None:
     """Into the last fusion group that can take it: what it reads is ready there, at neighbours from earlier fusion
     groups."""
     neighbours = neighbour_reads([statement])
@@ -106,7 +106,7 @@ def _join(groups: list[list[Sited] | Alone], statement: Sited) -> None:
         chosen.append(statement)
 
 
-def _reads(groups: list[list[Sited] | Alone]) -> list[set[str]]:
+def _reads(groups: list[list[Sited] | Unfused]) -> list[set[str]]:
     found = []
     for group in groups:
         statements: Sequence[Statement] = group if isinstance(group, list) else [group]

@@ -84,9 +84,10 @@ def apply(passes: Sequence[Callable[[Program], Program]], program: Program) -> P
         verify(program)
     for run in passes:
         with faults(passed=run.__name__):
-            program = run(known(program, run.__name__))
-        if verifying:
-            verify(program, run.__name__)
+            made = run(known(program, run.__name__))
+        if verifying and made is not program:
+            verify(made, run.__name__)
+        program = made
     return program
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import sympy as sp
 
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Leaf, Map, Program, Statement
+from metrigen.ir.nodes import Load, Map, Program, Statement
 
 
 def at_a_point(program: Program) -> Program:
@@ -22,7 +22,7 @@ def at_a_point(program: Program) -> Program:
 
 def _statement(statement: Statement) -> Statement:
     if isinstance(statement, SiteSum) and not statement.channels:
-        return Map(stores=((statement.out, Leaf(statement.src, ())),))
+        return Map(stores=((statement.out, Load(statement.src, ())),))
     if isinstance(statement, (Root, RootAdjoint)):
         e = statement.equation
         return replace(
@@ -54,8 +54,8 @@ def _with_values(statement: Statement, values: Mapping[str, sp.Expr], suffix: st
     """The statement with numbers for some arrays, and with names of its own for what it names."""
     assert isinstance(statement, Map)
     own = {s: sp.Symbol(f"{s.name}{suffix}", real=True) for s, _ in statement.lets}
-    atoms = {leaf for e in statement.expressions for leaf in e.atoms(Leaf) if leaf.array in values}
-    swap: dict[sp.Basic, sp.Basic] = {**own, **{leaf: values[leaf.array] for leaf in atoms}}
+    atoms = {load for e in statement.expressions for load in e.atoms(Load) if load.array in values}
+    swap: dict[sp.Basic, sp.Basic] = {**own, **{load: values[load.array] for load in atoms}}
     return replace(
         statement,
         stores=tuple((n, e.xreplace(swap)) for n, e in statement.stores),

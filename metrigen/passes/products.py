@@ -8,7 +8,7 @@ from dataclasses import replace
 import sympy as sp
 
 from metrigen.budget import folded
-from metrigen.ir.nodes import Inside, Leaf, Map
+from metrigen.ir.nodes import Inside, Load, Map
 from metrigen.passes.cse import ordered, unnamed
 from metrigen.spec.neural import learned
 
@@ -36,7 +36,7 @@ def joined(number: sp.Expr, powers: Powers) -> sp.Expr:
 
 def of_site(expr: sp.Expr, own: Set[sp.Symbol]) -> bool:
     """Whether a value depends on the site: it reads an array, or a named value of its statement."""
-    return expr.has(Leaf, Inside) or not own.isdisjoint(expr.free_symbols)
+    return expr.has(Load, Inside) or not own.isdisjoint(expr.free_symbols)
 
 
 def fresh(statement: Map) -> Iterator[sp.Symbol]:

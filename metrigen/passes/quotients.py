@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 import sympy as sp
 
 from metrigen.errors import SpecError
-from metrigen.ir.nodes import Leaf
+from metrigen.ir.nodes import Load
 from metrigen.ir.secants import artanhc, ratio
 from metrigen.ir.stumpff import stumpff
 from metrigen.spec.distance import hypot
@@ -55,20 +55,20 @@ class Quotients:
     moving: Set[str]
     affine: Set[str]
     part: str
-    found: dict[Leaf, list[sp.Expr]] = field(default_factory=dict)
+    found: dict[Load, list[sp.Expr]] = field(default_factory=dict)
 
-    def of(self, expr: sp.Expr) -> dict[Leaf, sp.Expr]:
-        """g by leaf; raises SpecError where a function has no quotient in closed form."""
+    def of(self, expr: sp.Expr) -> dict[Load, sp.Expr]:
+        """g by load; raises SpecError where a function has no quotient in closed form."""
         self.found = {}
         self._flow(expr, sp.S.One)
-        return {leaf: sp.Add(*terms) for leaf, terms in self.found.items()}
+        return {load: sp.Add(*terms) for load, terms in self.found.items()}
 
     def moves(self, e: sp.Expr) -> bool:
-        return any(leaf.array in self.moving for leaf in e.atoms(Leaf))
+        return any(load.array in self.moving for load in e.atoms(Load))
 
     def at(self, e: sp.Expr, place: str) -> sp.Expr:
-        leaves = (x for x in e.atoms(Leaf) if x.array in self.moving)
-        return e.xreplace({x: x.renamed(at(x.array, place)) for x in leaves})
+        loads = (x for x in e.atoms(Load) if x.array in self.moving)
+        return e.xreplace({x: x.renamed(at(x.array, place)) for x in loads})
 
     def ends(self, e: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
         return self.at(e, BEGIN), self.at(e, END)
@@ -83,7 +83,7 @@ class Quotients:
     def is_affine(self, e: sp.Expr) -> bool:
         if not self.moves(e):
             return True
-        if isinstance(e, Leaf):
+        if isinstance(e, Load):
             return e.array in self.affine
         if e.is_Add:
             return all(map(self.is_affine, e.args))
@@ -94,7 +94,7 @@ class Quotients:
         """Add weight times the quotients of ``e``."""
         if not self.moves(e):
             return
-        if isinstance(e, Leaf):
+        if isinstance(e, Load):
             self.found.setdefault(e, []).append(weight)
         elif e.is_Add:
             for term in e.args:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program, Statement
+from metrigen.ir.nodes import Array, Kind, Load, Map, Program, Statement
 from metrigen.ir.queries import known
 from metrigen.passes.partition import neighbour_reads
 from metrigen.passes.prune import prune
@@ -46,7 +46,7 @@ def rotate(body: Program, state: Sequence[str]) -> Loop:
     fixed = tuple(a for a in body.inputs if a.name not in state)
     rank = _rank(body)
     copies = {n: f"{n}__start" for n in state if n in inside}
-    copying = tuple(Map(stores=((copy, Leaf(name, (0,) * rank)),)) for name, copy in copies.items())
+    copying = tuple(Map(stores=((copy, Load(name, (0,) * rank)),)) for name, copy in copies.items())
 
     def program(name: str, arrays: tuple[Array, ...], statements: tuple[Statement, ...], outputs: list[str]) -> Program:
         read = {n for s in statements for n in s.reads}
@@ -69,8 +69,8 @@ def _early(body: Program, state: set[str], driven: set[str]) -> tuple[Statement,
     for s in body.body:
         if not isinstance(s, Map) or s.sums or s.lets or not driven.isdisjoint(s.reads):
             continue
-        found = {leaf for e in s.expressions for leaf in e.atoms(Leaf)}
-        if all(not any(leaf.offset) and (leaf.array in state or leaf.array in pointwise) for leaf in found):
+        found = {load for e in s.expressions for load in e.atoms(Load)}
+        if all(not any(load.offset) and (load.array in state or load.array in pointwise) for load in found):
             pointwise.update((name, s) for name, _ in s.stores)
     neighbours = neighbour_reads(body.body)
     wanted = [n for n in pointwise if n in neighbours and n not in body.outputs]
@@ -91,12 +91,12 @@ def own_outputs(body: Program) -> Program:
     copies: list[Map] = []
     for name in body.outputs:
         if kinds[name] is Kind.SITE and (name in shared or name in outputs):
-            copies.append(Map(stores=((f"{name}__kept{len(copies)}", Leaf(name, (0,) * _rank(body))),)))
+            copies.append(Map(stores=((f"{name}__kept{len(copies)}", Load(name, (0,) * _rank(body))),)))
             name = copies[-1].stores[0][0]
         outputs.append(name)
     return replace(body, body=(*body.body, *copies), outputs=tuple(outputs))
 
 
 def _rank(body: Program) -> int:
-    atoms = (x for s in body.body for e in s.expressions for x in sp.sympify(e).atoms(Leaf))
-    return next((len(leaf.offset) for leaf in atoms), 0)
+    atoms = (x for s in body.body for e in s.expressions for x in sp.sympify(e).atoms(Load))
+    return next((len(load.offset) for load in atoms), 0)

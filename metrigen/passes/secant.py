@@ -1,4 +1,4 @@
-"""The discrete gradient of a functional: ``vary`` with the difference quotients of ``passes.quotients`` for slopes.
+"""The discrete gradient of a functional: ``vary`` with the difference quotients of ``passes.quotients``.
 
     H(z1) - H(z0) = sum_n g[n] (z1[n] - z0[n])
 
@@ -13,7 +13,19 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Array, Leaf, Map, Mix, Offset, Program, Solve, Statement, Total, negate, shift
+from metrigen.ir.nodes import (
+    Array,
+    ChannelMatmul,
+    ChannelSum,
+    Load,
+    Map,
+    Offset,
+    Program,
+    Solve,
+    Statement,
+    negate,
+    shift,
+)
 from metrigen.ir.statement import unknown
 from metrigen.passes.prune import prune
 from metrigen.passes.quotients import BEGIN, END, MIDDLE, Quotients, at
@@ -59,7 +71,7 @@ def followed(program: Program, wrt: Sequence[str], part: str) -> Quotients:
         if isinstance(statement, Map):
             moved = {name for name, e in statement.stores if rules.moves(e)}
             straight = {name for name, e in statement.stores if name in moved and rules.is_affine(e)}
-        elif isinstance(statement, (Mix, Total, Solve)):
+        elif isinstance(statement, (ChannelMatmul, ChannelSum, Solve)):
             source = statement.rhs if isinstance(statement, Solve) else statement.src
             moved = {statement.out} if source in moving else set()
             straight = moved if source in affine else set()
@@ -88,9 +100,9 @@ class _Secants(Reversal):
         if held:
             return
         found = self.quotients.of(expr)
-        for leaf in sorted(found, key=_place_of):
-            self.site.setdefault(leaf.array, []).append(shift(cotangent * found[leaf], negate(leaf.offset)))
+        for load in sorted(found, key=_place_of):
+            self.site.setdefault(load.array, []).append(shift(cotangent * found[load], negate(load.offset)))
 
 
-def _place_of(leaf: Leaf) -> tuple[str, Offset]:
-    return leaf.array, leaf.offset
+def _place_of(load: Load) -> tuple[str, Offset]:
+    return load.array, load.offset

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Leaf, Map
+from metrigen.ir.nodes import Load, Map
 from metrigen.passes.partition import FusionGroup, Partition
 from metrigen.passes.prune import prune_lets
 
@@ -46,7 +46,7 @@ def _stored(statement: Map) -> Known:
         if not isinstance(function, sp.Function) or len(function.args) != 1:
             continue
         argument = function.args[0]
-        if isinstance(argument, Leaf) and not any(argument.offset):
+        if isinstance(argument, Load) and not any(argument.offset):
             found[function.func, argument.array] = name
         elif argument in array_of:
             found[function.func, array_of[argument]] = name
@@ -58,8 +58,8 @@ def _with_known(statement: Map, known: Known) -> Map:
     for expression in statement.expressions:
         for function in expression.atoms(sp.Function):
             argument = function.args[0]
-            if isinstance(argument, Leaf) and not any(argument.offset) and (function.func, argument.array) in known:
-                swap[function] = Leaf(known[function.func, argument.array], argument.offset)
+            if isinstance(argument, Load) and not any(argument.offset) and (function.func, argument.array) in known:
+                swap[function] = Load(known[function.func, argument.array], argument.offset)
     if not swap:
         return statement
     return prune_lets(statement.with_expressions(lambda e: e.xreplace(swap)))

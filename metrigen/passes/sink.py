@@ -13,8 +13,8 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Kind, Leaf, Map, Mix, Total
-from metrigen.passes.partition import Alone, FusionGroup, Partition, Sited
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Kind, Load, Map
+from metrigen.passes.partition import FusionGroup, Partition, Sited, Unfused
 from metrigen.passes.prune import prune_lets
 
 Sum = tuple[str, Kind, sp.Expr]
@@ -52,13 +52,13 @@ def _written_out(statement: Map, total: Sum) -> Sum:
     """The sum without values of its statement, but for those that are stored."""
     name, kind, expr = total
     lets, stored = dict(statement.lets), dict(statement.stores)
-    origin = next((0,) * len(leaf.offset) for e in statement.expressions for leaf in e.atoms(Leaf))
+    origin = next((0,) * len(load.offset) for e in statement.expressions for load in e.atoms(Load))
     while own := expr.free_symbols & lets.keys():
-        expr = expr.xreplace({s: Leaf(s.name, origin) if s.name in stored else lets[s] for s in own})
+        expr = expr.xreplace({s: Load(s.name, origin) if s.name in stored else lets[s] for s in own})
     return name, kind, expr
 
 
-def _later_fusion(parts: list[FusionGroup | Alone], at: int, total: Sum) -> int | None:
+def _later_fusion(parts: list[FusionGroup | Unfused], at: int, total: Sum) -> int | None:
     """The first fusion group behind ``at`` that goes channel by channel and reads all that the sum reads."""
     for j in range(at + 1, len(parts)):
         part = parts[j]
@@ -69,7 +69,7 @@ def _later_fusion(parts: list[FusionGroup | Alone], at: int, total: Sum) -> int 
 
 def _sibling(fusion: FusionGroup, at: int, total: Sum, owner: Mapping[str, str]) -> int | None:
     """The last statement behind ``at`` that adds to the same parameter; what the sum reads is held there already."""
-    mapped = {s.out for s in fusion.statements if isinstance(s, (Mix, Total))}
+    mapped = {s.out for s in fusion.statements if isinstance(s, (ChannelMatmul, ChannelSum))}
     for k in range(len(fusion.statements) - 1, at, -1):
         other = fusion.statements[k]
         if isinstance(other, Map) and owner.get(total[0]) in {owner.get(name) for name, _, _ in other.sums}:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from metrigen.ir.nodes import Inside, Leaf, Map, Program, Solve, Statement, leaves
+from metrigen.ir.nodes import Inside, Load, Map, Program, Solve, Statement, loads
 from metrigen.passes.prune import prune
 from metrigen.passes.tidy import indicators
 
@@ -65,16 +65,16 @@ def _multiple(statement: Solve, solved: list[Solve], made: dict[sp.Expr, str]) -
     for other in solved if right is not None else ():
         factor = _ratio(_coefficients(right), _coefficients(other.operator)) if _same(other, statement) else None
         if factor is not None:
-            own = next(leaf for leaf in leaves(other.operator) if leaf.array == other.out)
-            return factor * Leaf(other.out, (0,) * len(own.offset))
+            own = next(load for load in loads(other.operator) if load.array == other.out)
+            return factor * Load(other.out, (0,) * len(own.offset))
     return None
 
 
 def _coefficients(expr: sp.Expr) -> dict[sp.Expr, sp.Expr]:
-    """Product of leaves -> what it is multiplied by."""
+    """Product of loads -> what it is multiplied by."""
     found: dict[sp.Expr, sp.Expr] = {}
     for term in sp.Add.make_args(sp.expand(expr)):
-        number, product = indicators(term).as_independent(Leaf, Inside, as_Add=False)
+        number, product = indicators(term).as_independent(Load, Inside, as_Add=False)
         found[product] = found.get(product, sp.S.Zero) + number
     return {product: c for product, c in found.items() if c != 0}
 

@@ -1,7 +1,7 @@
 """Write a sum of stencil contributions as a person would: one term per coefficient.
 
 Invariant: the value. Rational contents move to the front, powers of an indicator are the indicator, terms with the
-same parameter factor are gathered, and where what they multiply is linear in the leaves with rational weights the
+same parameter factor are gathered, and where what they multiply is linear in the loads with rational weights the
 weights are added: c (4u - u_e - u_w - ...) instead of c (u - u_e) + c (u - u_w) + ...
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from metrigen.ir.nodes import Inside, Leaf
+from metrigen.ir.nodes import Inside, Load
 
 
 def tidy(expr: sp.Expr) -> sp.Expr:
@@ -18,8 +18,8 @@ def tidy(expr: sp.Expr) -> sp.Expr:
     groups: dict[sp.Expr, list[sp.Expr]] = {}
     for term in sp.Add.make_args(expr):
         number, factors = _contents(term)
-        fixed = sp.Mul(*(f for f in factors if not f.has(Leaf, Inside)))
-        local = sp.Mul(*(f for f in factors if f.has(Leaf, Inside)))
+        fixed = sp.Mul(*(f for f in factors if not f.has(Load, Inside)))
+        local = sp.Mul(*(f for f in factors if f.has(Load, Inside)))
         groups.setdefault(fixed, []).append(_linear(number, local))
     return sp.Add(*(fixed * sp.Add(*terms) for fixed, terms in groups.items()))
 
@@ -45,7 +45,7 @@ def _contents(term: sp.Expr) -> tuple[sp.Expr, list[sp.Expr]]:
 
 
 def _linear(number: sp.Expr, local: sp.Expr) -> sp.Expr:
-    """number * (sum of rational multiples of leaves), multiplied out; anything else as it is."""
+    """number * (sum of rational multiples of loads), multiplied out; anything else as it is."""
     if local.is_Add and all(term.as_coeff_Mul()[1].is_Symbol for term in local.args):
         return sp.Add(*(number * term for term in local.args))
     return number * local

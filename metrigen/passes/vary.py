@@ -20,36 +20,36 @@ import sympy as sp
 
 from metrigen.budget import spend, work
 from metrigen.ir.edges import EdgeMap
-from metrigen.ir.evaluate import slope
-from metrigen.ir.functions.slopes import Slopes
+from metrigen.ir.evaluate import partial_derivative
+from metrigen.ir.functions.partial_derivatives import PartialDerivatives
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
     Accumulate,
     Array,
     Cayley,
     CayleyAdjoint,
-    Fold,
+    ChannelMatmul,
+    ChannelSum,
     Inside,
     Kind,
-    Leaf,
-    Local,
+    Load,
     Map,
-    Mix,
     Offset,
     Outer,
+    ParameterExpression,
     Program,
+    Reduction,
     Solve,
     Statement,
-    Total,
     Units,
     at_site,
-    leaves,
+    loads,
     negate,
     shift,
 )
 from metrigen.ir.queries import maps_in
 from metrigen.ir.statement import unknown
-from metrigen.ir.unit_rules import unit_slope
+from metrigen.ir.unit_rules import unit_partial_derivative
 from metrigen.passes.lets import Lets, is_large, let_form
 from metrigen.passes.prune import prune, prune_lets
 from metrigen.passes.tidy import tidy
@@ -111,26 +111,26 @@ class Reversal:
         self.cotangents = tuple(Array(bar(y), self.kinds[y]) for y in program.outputs) if seed is None else ()
         for y in program.outputs:
             if self.kinds[y] in _PLACES:
-                self.site[y] = [Leaf(bar(y), self.origin) if seed is None else sp.sympify(seed)]
+                self.site[y] = [Load(bar(y), self.origin) if seed is None else sp.sympify(seed)]
             else:
                 self.param[y] = [bar(y)]
 
     def reverse(self, statement: Statement) -> None:
         if isinstance(statement, Map):
             self._map(statement)
-        elif isinstance(statement, Local):
+        elif isinstance(statement, ParameterExpression):
             self._local(statement)
-        elif isinstance(statement, Mix):
+        elif isinstance(statement, ChannelMatmul):
             source = self._stored(statement.out)
             if source is not None:
-                self._flow(statement.src, Mix(self._fresh(statement.src), statement.matrix, source,
+                self._flow(statement.src, ChannelMatmul(self._fresh(statement.src), statement.matrix, source,
                                               not statement.transpose))  # fmt: skip
                 pair = (statement.src, source) if statement.transpose else (source, statement.src)
                 self._collect(statement.matrix, Outer(self._fresh(statement.matrix), *pair))
-        elif isinstance(statement, Total):
+        elif isinstance(statement, ChannelSum):
             source = self._stored(statement.out)
             if source is not None:
-                self._flow(statement.src, Total(self._fresh(statement.src), source))
+                self._flow(statement.src, ChannelSum(self._fresh(statement.src), source))
         elif isinstance(statement, EdgeMap):
             source = self._stored(statement.out)
             if source is not None:
@@ -148,7 +148,7 @@ class Reversal:
             if source is not None:
                 back = self._fresh(statement.out)
                 self._flow(statement.rhs, Solve(back, statement.acting_on(back), source, statement.singular))
-                self._stencil(-Leaf(back, self.origin), statement.operator, held=statement.out)
+                self._stencil(-Load(back, self.origin), statement.operator, held=statement.out)
         elif isinstance(statement, SiteSum):
             source = self._stored(statement.out)
             if source is not None:
@@ -161,15 +161,15 @@ class Reversal:
             raise unknown(statement, "vary, which reverses no statement that it alone writes,")
 
     def cotangent(self, name: str) -> sp.Expr | None:
-        """Cotangent of a site array as one leaf (stored first if it is more than that) or as a number."""
+        """Cotangent of a site array as one load (stored first if it is more than that) or as a number."""
         terms = self.site.get(name)
         if not terms:
             return None
-        if len(terms) == 1 and (terms[0].is_number or (isinstance(terms[0], Leaf) and not any(terms[0].offset))):
+        if len(terms) == 1 and (terms[0].is_number or (isinstance(terms[0], Load) and not any(terms[0].offset))):
             return terms[0]
         stored = self._fresh(name)
         self.statements.append(Map(stores=((stored, self._sum(terms)),), over=self.kinds[name]))
-        self.site[name] = [Leaf(stored, self.origin)]
+        self.site[name] = [Load(stored, self.origin)]
         return self.site[name][0]
 
     def finish(self, wrt: Sequence[str]) -> list[Statement]:
@@ -206,12 +206,12 @@ class Reversal:
         backwards = _Backwards((*statement.lets, *lets), self._value, self.constants)
         flowed = backwards.reverse([(c, e) for (c, _), e in zip(stores, exprs, strict=True)])
         values = tuple((symbol, at_site(e, self.origin)) for symbol, e in backwards.lets)
-        still = self.program.periodic or all(isinstance(c, Leaf) for c, _ in stores)
+        still = self.program.periodic or all(isinstance(c, Load) for c, _ in stores)
         here: list[tuple[str, sp.Expr]] = []
         sums: list[tuple[str, Kind, sp.Expr]] = []
         for atom, value in flowed:
-            name = self._fresh(atom.array if isinstance(atom, Leaf) else atom.name)
-            if not isinstance(atom, Leaf):
+            name = self._fresh(atom.array if isinstance(atom, Load) else atom.name)
+            if not isinstance(atom, Load):
                 kind = self.kinds[atom.name]
                 sums.append((name, kind, at_site(value, self.origin)))
                 self.param.setdefault(atom.name, []).append(name)
@@ -219,12 +219,12 @@ class Reversal:
             back = negate(atom.offset)
             if still or not any(back):
                 here.append((name, at_site(value, self.origin)))
-                self.site.setdefault(atom.array, []).append(Leaf(name, back))
+                self.site.setdefault(atom.array, []).append(Load(name, back))
             else:
                 there = tuple((symbol, at_site(shift(e, back), self.origin)) for symbol, e in backwards.lets)
                 moved = Map(stores=((name, at_site(shift(value, back), self.origin)),), lets=there, over=statement.over)
                 self.statements.append(prune_lets(moved))
-                self.site.setdefault(atom.array, []).append(Leaf(name, self.origin))
+                self.site.setdefault(atom.array, []).append(Load(name, self.origin))
         self.statements.append(prune_lets(Map(tuple(here), tuple(sums), values, statement.over)))
 
     def _value(self) -> sp.Symbol:
@@ -235,29 +235,29 @@ class Reversal:
 
     def _stencil(self, cotangent: sp.Expr, expr: sp.Expr, held: str = "", over: Kind = Kind.SITE) -> None:
         """The reverse of y = expr at the sites; nothing flows into the array ``held``."""
-        slopes = _Slopes(expr)
+        partials = _PartialDerivatives(expr)
         by_offset: dict[tuple[str, Offset], sp.Expr] = {}
-        for leaf in (x for x in leaves(expr) if x.array != held):
-            by_offset[leaf.array, leaf.offset] = cotangent * slopes.along(leaf)
+        for load in (x for x in loads(expr) if x.array != held):
+            by_offset[load.array, load.offset] = cotangent * partials.along(load)
         for (array, offset), product in by_offset.items():
             self.site.setdefault(array, []).append(shift(product, negate(offset)))
         for symbol in self._parameters(expr):
             kind, name = self.kinds[symbol.name], self._fresh(symbol.name)
-            product = cotangent * slopes.along(symbol)
+            product = cotangent * partials.along(symbol)
             self.statements.append(Map(sums=((name, kind, at_site(product, self.origin)),), over=over))
             self.param.setdefault(symbol.name, []).append(name)
 
-    def _local(self, statement: Local) -> None:
+    def _local(self, statement: ParameterExpression) -> None:
         gathered = self._gathered(statement.out)
         if gathered is None:
             return
         for symbol in self._parameters(statement.expr):
-            product = sp.Symbol(gathered, real=True) * slope(statement.expr, symbol)
+            product = sp.Symbol(gathered, real=True) * partial_derivative(statement.expr, symbol)
             name = self._fresh(symbol.name)
-            self.statements.append(Local(name, statement.kind, product))
+            self.statements.append(ParameterExpression(name, statement.kind, product))
             if statement.kind is Kind.CHANNEL and self.kinds[symbol.name] is Kind.SCALAR:
                 folded = self._fresh(symbol.name)
-                self.statements.append(Fold(folded, name))
+                self.statements.append(Reduction(folded, name))
                 name = folded
             self.param.setdefault(symbol.name, []).append(name)
 
@@ -274,14 +274,14 @@ class Reversal:
         pull, turned = equation.pullback, []
         for name in back:
             turned.append(self._fresh(name))
-            self.statements.append(Map(stores=((turned[-1], -Leaf(name, self.origin)),)))
+            self.statements.append(Map(stores=((turned[-1], -Load(name, self.origin)),)))
         given = (*statement.outs, *statement.given, *turned)
         names = {a.name: name for a, name in zip(pull.inputs, given, strict=True)}
         names |= {name: self._fresh(name) for s in pull.body for name, _ in s.defines}
         self.statements.extend(s.renamed(names) for s in pull.body)
         for name, flowed in zip(statement.given, pull.outputs, strict=True):
             if self.kinds[name] is Kind.SITE:
-                self.site.setdefault(name, []).append(Leaf(names[flowed], self.origin))
+                self.site.setdefault(name, []).append(Load(names[flowed], self.origin))
             elif name not in self.constants:
                 self.param.setdefault(name, []).append(names[flowed])
 
@@ -293,13 +293,13 @@ class Reversal:
         stores: list[tuple[str, sp.Expr]] = []
         row = [sp.S.Zero] * len(statement.columns)
         for source, e in flowing:
-            for leaf in leaves(e):
+            for load in loads(e):
                 name = self._fresh(f"d{statement.table}")
-                stores.append((name, unit_slope(e, leaf)))
-                product = Leaf(source, self.origin) * Leaf(name, self.origin)
-                self.site.setdefault(leaf.array, []).append(product)
+                stores.append((name, unit_partial_derivative(e, load)))
+                product = Load(source, self.origin) * Load(name, self.origin)
+                self.site.setdefault(load.array, []).append(product)
             for i, (symbol, _) in enumerate(statement.columns):
-                row[i] += Leaf(source, self.origin) * unit_slope(e, symbol)
+                row[i] += Load(source, self.origin) * unit_partial_derivative(e, symbol)
         if not flowing:
             return
         summed = self._fresh(statement.table)
@@ -313,7 +313,7 @@ class Reversal:
         cotangent = self.cotangent(name)
         if cotangent is None:
             return None
-        if isinstance(cotangent, Leaf):
+        if isinstance(cotangent, Load):
             return cotangent.array
         stored = self._fresh(name)
         self.statements.append(Map(stores=((stored, cotangent),), over=self.kinds[name]))
@@ -329,9 +329,9 @@ class Reversal:
         self.statements.append(Accumulate(total, self.kinds[name], tuple(terms)))
         return total
 
-    def _flow(self, array: str, statement: Mix | Total | Solve | SiteSum | EdgeMap) -> None:
+    def _flow(self, array: str, statement: ChannelMatmul | ChannelSum | Solve | SiteSum | EdgeMap) -> None:
         self.statements.append(statement)
-        self.site.setdefault(array, []).append(Leaf(statement.out, self.origin))
+        self.site.setdefault(array, []).append(Load(statement.out, self.origin))
 
     def _collect(self, name: str, statement: Outer) -> None:
         self.statements.append(statement)
@@ -341,7 +341,7 @@ class Reversal:
         return tidy(at_site(sp.Add(*terms), self.origin))
 
     def _parameters(self, expr: sp.Expr) -> list[sp.Symbol]:
-        free = (s for s in expr.free_symbols if not isinstance(s, (Leaf, Inside)) and s.name not in self.constants)
+        free = (s for s in expr.free_symbols if not isinstance(s, (Load, Inside)) and s.name not in self.constants)
         return sorted(free, key=lambda s: s.name)
 
     def _fresh(self, name: str) -> str:
@@ -358,22 +358,22 @@ class _Backwards:
         self.flowed: dict[sp.Symbol, list[sp.Expr]] = {}
 
     def reverse(self, stores: Sequence[tuple[sp.Expr, sp.Expr]]) -> list[tuple[sp.Symbol, sp.Expr]]:
-        """Cotangent of every leaf and parameter from (cotangent, expression) of the stores, in a fixed order."""
+        """Cotangent of every load and parameter from (cotangent, expression) of the stores, in a fixed order."""
         for cotangent, expr in stores:
             self._through(cotangent, expr)
         for symbol, expr in reversed(self.values):
             terms = self.flowed.pop(symbol, None)
             if terms is not None:
                 self._through(self._named(sp.Add(*terms)), expr)
-        order = sorted(self.flowed, key=lambda s: (not isinstance(s, Leaf), s.name, getattr(s, "offset", ())))
+        order = sorted(self.flowed, key=lambda s: (not isinstance(s, Load), s.name, getattr(s, "offset", ())))
         return [(s, self._named(sp.Add(*self.flowed[s]))) for s in order]
 
     def _through(self, cotangent: sp.Expr, expr: sp.Expr) -> None:
-        slopes = _Slopes(expr)
+        partials = _PartialDerivatives(expr)
         for s in sorted(expr.free_symbols, key=lambda s: (s.name, getattr(s, "offset", ()))):
-            if (isinstance(s, Inside) and not isinstance(s, Leaf)) or s.name in self.constants:
+            if (isinstance(s, Inside) and not isinstance(s, Load)) or s.name in self.constants:
                 continue
-            product = cotangent * slopes.along(s)
+            product = cotangent * partials.along(s)
             if product is not sp.S.Zero:
                 self.flowed.setdefault(s, []).append(product)
 
@@ -385,11 +385,11 @@ class _Backwards:
         return self.lets[-1][0]
 
 
-class _Slopes:
+class _PartialDerivatives:
     """Partial derivatives of a sum, each from the terms that hold the variable alone."""
 
     def __init__(self, expr: sp.Expr) -> None:
-        self.terms = [(Slopes(term), term.free_symbols) for term in sp.Add.make_args(expr)]
+        self.terms = [(PartialDerivatives(term), term.free_symbols) for term in sp.Add.make_args(expr)]
 
     def along(self, symbol: sp.Symbol) -> sp.Expr:
-        return sp.Add(*(slopes.along(symbol) for slopes, free in self.terms if symbol in free))
+        return sp.Add(*(partials.along(symbol) for partials, free in self.terms if symbol in free))

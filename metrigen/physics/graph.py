@@ -214,8 +214,8 @@ def _balance(
     """
     slopes, driving, rates, sign = motion
     moved = {d: noether.explicit_derivative(f, fields, t) for d, f in energy.differences.items()}
-    slope = {d: energy.spelled(s) for d, s in energy.slopes().items()}
-    flux = [-average(_rate(f, fields, rates) + moved[d]) * slope[d] for d, f in energy.differences.items()]
+    partial = {d: energy.spelled(s) for d, s in energy.partials().items()}
+    flux = [-average(_rate(f, fields, rates) + moved[d]) * partial[d] for d, f in energy.differences.items()]
     lost: list[sp.Expr] = []
     if dissipation is not None:
         given = zip(dissipation.flows(slopes), dissipation.flows(driving), strict=True)
@@ -231,7 +231,7 @@ def _balance(
         (t, t): tidy(energy.node + share(energy.spelled(energy.edge))),
         (graph.edge, t): tidy(sp.Add(*flux)),
     }
-    driven = [value * codifference(slope[d]) for d, value in moved.items()]
+    driven = [value * codifference(partial[d]) for d, value in moved.items()]
     source = tidy(sp.Add(*lost, *driven, explicit, share(edgewise)))
     tests = [check_end_by_end()] + ([] if bracket is None else [check_no_power(bracket)])
     how = "d/dt T^t_t - B^T T^e_t = dH.R + dh/dt at every node: each edge gives to one end what it takes from the other"

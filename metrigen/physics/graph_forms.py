@@ -85,17 +85,17 @@ class Density:
         """An expression in jets with its differences written out."""
         return expr.xreplace({jet(d): difference(f) for d, f in self.differences.items()})
 
-    def slopes(self) -> dict[AppliedUndef, sp.Expr]:
+    def partials(self) -> dict[AppliedUndef, sp.Expr]:
         """dU/dd_i for every difference."""
         gradients = gradient(self.edge)
         return {d: tidy(gradients.get(jet(d), sp.S.Zero)) for d in self.differences}
 
     def covectors(self, fields: Sequence[AppliedUndef]) -> tuple[sp.Expr, ...]:
         """The derivative of the sum over nodes and edges by each field, at the nodes."""
-        slopes = {d: self.spelled(slope) for d, slope in self.slopes().items()}
+        partials = {d: self.spelled(e) for d, e in self.partials().items()}
         out = []
         for u in fields:
-            through = [f.diff(jet(u)) * codifference(slopes[d]) for d, f in self.differences.items()]
+            through = [f.diff(jet(u)) * codifference(partials[d]) for d, f in self.differences.items()]
             out.append(tidy(sp.Add(euler_jets(self.node, u), *through)))
         return tuple(out)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from metrigen.physics import channels
+from metrigen.physics import channels, degeneracy
 from metrigen.physics.conditions import conditional
 from metrigen.physics.derivation import Law, SteadyStateClass
 from metrigen.physics.graph_forms import Density
@@ -15,7 +15,7 @@ from metrigen.physics.incidence import graph_zero, opaque
 from metrigen.physics.jets import jet, jets_of
 from metrigen.physics.operators import Form, rename
 from metrigen.physics.positivity import signs_of_matrix
-from metrigen.physics.report import identity, show, violation, witness
+from metrigen.physics.report import show
 from metrigen.physics.signs import condition
 from metrigen.physics.zero import Zero, every, zero_test
 
@@ -37,25 +37,14 @@ def weaker(laws: Sequence[Law]) -> Law:
 
 def check_degeneracy(name: str, state: Sequence[AppliedUndef], residuals: Sequence[sp.Expr]) -> Law:
     """M dH = 0 or J dS = 0 at every node of every graph."""
-    energy = name == "energy_degeneracy"
-    tests = []
-    for u, residual in zip(state, residuals, strict=True):
-        tests.append(graph_zero(residual))
-        if not tests[-1]:
-            raise violation(
-                "the metric bracket does not conserve energy: (H, .) is not zero"
-                if energy
-                else "the entropy is not a Casimir of the bracket: {S, .} is not zero",
-                law=name,
-                residual=residual,
-                part="metric" if energy else "entropy",
-                why=f"component {u.func.__name__}: {show(residual)}",
-                witness=witness(opaque(residual)),
-                fix="let each factor A(F) of the metric vanish at F = H, or drop entropy= for the free-energy form"
-                if energy
-                else "let the entropy depend on fields that the bracket does not move",
-            )
-    return identity(name, f"{'M dH' if energy else 'J dS'} = 0 at every node", every(tests))
+    fix = {
+        "energy_degeneracy": "let each factor A(F) of the metric vanish at F = H, or drop entropy= for the free-energy "
+        "form",
+        "entropy_degeneracy": "let the entropy depend on fields that the bracket does not move",
+    }[name]
+    return degeneracy.check_degeneracy(
+        name, state, residuals, lambda: fix, where="at every node", test=graph_zero, numbers=opaque
+    )
 
 
 def check_end_by_end() -> Zero:

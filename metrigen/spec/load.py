@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import errno
 import os
-import stat
 import sys
 import traceback
 import types
@@ -17,6 +15,7 @@ import sympy as sp
 
 from metrigen.budget import too_deep
 from metrigen.errors import MetrigenError, SpecError
+from metrigen.spec.files import project_path, read, shown_path
 from metrigen.spec.fingerprint import fingerprint
 from metrigen.spec.isolation import undisturbed
 from metrigen.spec.siblings import Sibling, Siblings
@@ -92,24 +91,6 @@ def load_spec(path: str | Path) -> Spec:
     )
 
 
-def shown_path(path: Path) -> str:
-    """``path`` relative to the current folder if inside it, else the file name alone: never an absolute path."""
-    absolute, here = Path(os.path.abspath(path)), Path.cwd()
-    return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.name
-
-
-def project_root(path: Path) -> Path | None:
-    """The folder of the project that ``path`` belongs to: the nearest with a pyproject.toml or a .git; None without."""
-    parents = Path(os.path.abspath(path)).parents
-    return next((f for f in parents if (f / "pyproject.toml").is_file() or (f / ".git").exists()), None)
-
-
-def project_path(path: Path) -> str:
-    """``path`` relative to the project that it belongs to, else the file name alone: the same from everywhere."""
-    absolute, root = Path(os.path.abspath(path)), project_root(path)
-    return absolute.name if root is None else absolute.relative_to(root).as_posix()
-
-
 def locate(error: MetrigenError, spec: Spec) -> MetrigenError:
     """Fill ``error.where`` with the line of the spec that is to blame, as far as it can be known; return the error.
 
@@ -151,7 +132,7 @@ def line_of_system(spec: Spec) -> str:
 
 def _read_tree(path: Path, shown: str) -> tuple[str, ast.Module]:
     """The text of a file and its syntax tree."""
-    data = _read(path, shown)
+    data = read(path, shown)
     try:
         source = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -169,44 +150,6 @@ def _read_sibling(path: Path) -> tuple[Sibling, types.CodeType]:
     source, tree = _read_tree(path, shown)
     sibling = Sibling(shown, source, fingerprint(tree), types.MappingProxyType(source_map(tree).symbols))
     return sibling, compile(tree, shown, "exec", dont_inherit=True)
-
-
-def _read(path: Path, shown: str) -> bytes:
-    if not str(shown).isprintable():
-        raise SpecError(
-            f"the path of the spec holds unprintable characters: {shown!r}", fix="rename the file", see="spec-file"
-        )
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            why = "nothing is there"
-            raise SpecError("no such spec file", where=shown, why=why, fix="check the path", see="spec-file") from None
-        why = error.strerror or str(error)
-        fix = "a shorter path, and a folder that may be entered"
-        raise SpecError("the spec file cannot be read", where=shown[:200], why=why, fix=fix, see="spec-file") from error
-    if stat.S_ISDIR(mode):
-        raise SpecError(
-            "the spec is a folder, not a file", where=shown, fix=f"metrigen build {shown}/NAME.py", see="spec-file"
-        )
-    if not stat.S_ISREG(mode):
-        why = "it is a pipe, a socket or a device"
-        raise SpecError(
-            "the spec is no regular file",
-            where=shown,
-            why=why,
-            fix="write it to a file that ends in .py",
-            see="spec-file",
-        )
-    if path.suffix != ".py":
-        raise SpecError(
-            "a spec is a Python file", where=shown, fix="give a file whose name ends in .py", see="spec-file"
-        )
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        why, fix = error.strerror or str(error), "let the file be read, or give another"
-        raise SpecError("the spec file cannot be read", where=shown, why=why, fix=fix, see="spec-file") from error
 
 
 def _parse(source: str, shown: str) -> ast.Module:

@@ -33,15 +33,15 @@ EMITTED = frozenset(
     flowed flux forgetting forward_readout framed frames_first FREE freeze from_config from_state gained
     generator given grad GRADIENT grads graph hamiltonian has_numbers HOISTED in_work init INPUTS inputs inside
     int is_direct isinstance iterations keep kernels lagrangian last last_backend last_of launch LayerParam len
-    LENGTH libdevice like linear list made math max_iter MIDPOINT moment MORE nn no_weight_decay nodes NOISE
-    noise Noisy NoneType NotConverged object of_sample ON ON_REQUEST OPERATORS operators Options options ORDER
-    others OWNED partial partials print products program_id property pullback range RANK rates read readable
-    readout readout_channels READS reference register_parameters registered Report report reset reset_parameters
-    residual results rhs rollout rollout_readout root rtol RuntimeError SAMPLES saved self sequential set shift
-    SIGNS single sites solution solve solver Span Sparse SPEC START start STATE state status STEP step step_of
-    steps stepwise stress_energy stumpff super t0 temperature Tensor TIMED times tl told told_apart tolerance
-    torch transformed triton tuple turned turned_back TypeError unread unshared use_kernels ValueError varied
-    warm_start warnings within WITHOUT working ZERO zip
+    LENGTH libdevice like linear list logged made math max_iter MIDPOINT moment MORE nn no_weight_decay nodes
+    NOISE noise Noisy NoneType NotConverged object of_sample ON ON_REQUEST OPERATORS operators Options options
+    ORDER others OWNED partial partials print products program_id property pullback range RANK rates read
+    readable readout readout_channels READS reference register_parameters registered Report report reset
+    reset_parameters residual results rhs rollout rollout_readout root rotated rotated_back rtol RuntimeError
+    SAMPLES saved self sequential set shift SIGNS single sites solution solve solver Span Sparse SPEC START
+    start STATE state status STEP step step_of steps stepwise stress_energy stumpff super t0 temperature Tensor
+    TIMED times tl told_apart tolerance torch transformed triton tuple turned TypeError unread unshared
+    use_kernels ValueError varied warm_start warn_above_limit warnings within WITHOUT working ZERO zip
     """.split()
 )
 # Endings of what kernels are called and handed: ``phi_ptr``, ``step_0_kernel``.
@@ -66,9 +66,9 @@ BUILTINS = frozenset(
 # Other class names that the module of a layer uses or defines.
 CLASSES = frozenset(
     """
-    Accuracy Any BaseLayer Bound Callable Dense FunctionType GraphOperators KEPT LatticeLayer LayerParam Mapping
-    Method NamedTuple NoCache NoCompiler Noisy NotConverged OneTensor Options OtherSettings Path Report Run Span
-    Sparse SteadyOperators StepCheck Stepping Surface Tensor Tensors Unready
+    Accuracy Any BaseLayer Bound Callable Dense FunctionType GraphOperators LatticeLayer LayerParam Mapping
+    Method NamedTuple NoCache NoCompiler Noisy NotConverged OneTensor Options OtherSettings Path Report Run SAVED
+    Span Sparse SteadyOperators StepCheck Stepping Surface Tensor Tensors Unready
     """.split()
 )
 

@@ -12,12 +12,22 @@ from sympy.printing.numpy import NumPyPrinter
 from metrigen.backends.base import Backend
 from metrigen.emit.header import header
 from metrigen.ir.kinds import Kind
-from metrigen.ir.leaves import Inside, Leaf, Outside
-from metrigen.ir.nodes import Accumulate, Fold, Local, Map, Mix, Outer, Program, Statement, Total
+from metrigen.ir.loads import Inside, Load, Outside
+from metrigen.ir.nodes import (
+    Accumulate,
+    ChannelMatmul,
+    ChannelSum,
+    Map,
+    Outer,
+    ParameterExpression,
+    Program,
+    Reduction,
+    Statement,
+)
 from metrigen.layers.layer import Layer
 from metrigen.layers.operator import Operator
 
-KNOWN = (Accumulate, Fold, Local, Map, Mix, Outer, Total)
+KNOWN = (Accumulate, Reduction, ParameterExpression, Map, ChannelMatmul, Outer, ChannelSum)
 PROGRAMS = ("step", "step_adjoint", "readout", "readout_adjoint")
 TEXT = '''{header}
 """The operators with numpy."""
@@ -109,15 +119,15 @@ def function(program: Program, name: str, rank: int) -> str:
 def written(s: Statement, site: str, rank: int, channel: set[str], along: str) -> list[str]:
     if isinstance(s, Map):
         return mapped(s, site, rank, channel, along)
-    if isinstance(s, Mix):
+    if isinstance(s, ChannelMatmul):
         return [f'{s.out} = numpy.einsum("{"dc" if s.transpose else "cd"},bd...->bc...", {s.matrix}, {s.src})']
     if isinstance(s, Outer):
         return [f'{s.out} = numpy.einsum("bcn,bdn->cd", *(x.reshape(*x.shape[:2], -1) for x in ({s.left}, {s.right})))']
-    if isinstance(s, Total):
+    if isinstance(s, ChannelSum):
         return [f"{s.out} = like({s.src}.sum(1, keepdims=True), {s.src})"]
-    if isinstance(s, Fold):
+    if isinstance(s, Reduction):
         return [f"{s.out} = {s.src}.sum()"]
-    if isinstance(s, Local):
+    if isinstance(s, ParameterExpression):
         return [f"{s.out} = {printed(s.expr)}"]
     assert isinstance(s, Accumulate)
     return [f"{s.out} = {' + '.join(s.terms) or '0 * ' + s.out.removesuffix('__bar')}"]
@@ -125,9 +135,9 @@ def written(s: Statement, site: str, rank: int, channel: set[str], along: str) -
 
 def mapped(s: Map, site: str, rank: int, channel: set[str], along: str) -> list[str]:
     atoms = sorted({a for e in s.expressions for a in e.free_symbols}, key=lambda a: a.name)
-    names = {a: sp.Symbol(f"{a.name}__c") for a in atoms if a.name in channel and not isinstance(a, Leaf)}
+    names = {a: sp.Symbol(f"{a.name}__c") for a in atoms if a.name in channel and not isinstance(a, Load)}
     lines = [f"{view} = {a.name}{along}" for a, view in names.items()]
-    lines += [f"{a.name} = shift({a.array}, {a.offset})" for a in atoms if isinstance(a, Leaf) and any(a.offset)]
+    lines += [f"{a.name} = shift({a.array}, {a.offset})" for a in atoms if isinstance(a, Load) and any(a.offset)]
     for a in (a for a in atoms if isinstance(a, Inside)):
         lines.append(f"{a.name} = {'1 - ' * isinstance(a, Outside)}shift(numpy.ones_like({site}[:1, :1]), {a.offset})")
     lines += [f"{symbol.name} = {printed(e.xreplace(names))}" for symbol, e in s.lets]

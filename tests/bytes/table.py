@@ -34,7 +34,7 @@ def digests(name: str) -> Digests:
 
 def _compiled(name: str) -> Compiled:
     if name in SPECS:
-        return compile_file(Path(name), on_spec=lambda shown: None, on_stage=lambda stage: None)
+        return compile_file(Path(name), on_stage=lambda stage: None)
     return compiled(SYSTEMS[name.removeprefix("tests/")]())
 
 

@@ -138,7 +138,7 @@ def test_what_is_refused_goes_by_name(
     invoke: Invoke, home: Path, spec: Path, arguments: tuple[str, ...], told: str
 ) -> None:
     code, out, err = invoke("simulate", spec, *arguments, "--no-pictures")
-    assert (code, out) == (1, "")
+    assert (code, out) == (1, f"derive {spec.name}\n")  # outside the working folder: its name alone
     assert told in err
     assert not list(home.iterdir())
 
@@ -157,7 +157,7 @@ def test_a_value_against_a_declared_sign_is_refused_with_its_site(invoke: Invoke
     (home / "fed.py").write_text(FED.format(sign="nonnegative=True"))
     for text, witness in (("-2", "k = -2 at x = 0.5"), ("3 - x", "k = -12.5 at x = 15.5")):
         code, out, err = invoke("simulate", "fed.py", "--set", f"k={text}", *STEPPED, *SMALL[:1])
-        assert (code, out) == (1, "")
+        assert (code, out) == (1, "derive fed.py\n")
         assert "k must be nonnegative, as it was declared" in err
         assert f"where    --set k={text}\n" in err
         assert f"witness  {witness}\n" in err
@@ -180,11 +180,11 @@ def test_a_state_that_is_not_finite_names_the_first_step_and_the_limit(invoke: I
     )
     given = ("cube.py", "--set", "u=100", "--steps", "12", "--every", "12", "--engine", engine, "--no-pictures")
     code, out, err = invoke("simulate", *given)
-    assert (code, out) == (1, "")
+    assert (code, out) == (1, "derive cube.py\n")
     assert "u is not finite at step 5, t = 5" in err
     assert "largest value of the state before that step is 9.97e+161" in err  # 1e162 (1 - 1e-4)^27
     code, out, err = invoke("simulate", *given, "--steps", "4")  # u^4 overflows before u does
-    assert (code, out) == (1, "")
+    assert (code, out) == (1, "derive cube.py\n")
     assert "the energy is not finite by step 4" in err or "the balance is not finite" in err
     (home / "fed.py").write_text(FED.format(sign="nonnegative=True"))
     code, out, err = invoke("simulate", "fed.py", "--set", "k=1 + x", *STEPPED, "--dt", "0.5", "--no-pictures")
@@ -248,7 +248,7 @@ def test_pictures_and_a_table_of_80_columns(invoke: Invoke, home: Path) -> None:
     )
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
-    assert out.startswith("kdv, 1 x 1 x 12, t = 0 to ")
+    assert out.startswith("derive kdv.py\nkdv, 1 x 1 x 12, t = 0 to ")
     assert "channels" not in out
     two = invoke("simulate", GALLERY / "kdv.py", "--size", "12", "--steps", "2", "--channels", "2", "--out", "two")
     assert "sums over the sites and the 2 channels\n" in two[1]

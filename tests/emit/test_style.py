@@ -32,7 +32,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(ROOT)
         for name in GALLERY:
             path = Path("specs/gallery") / f"{name}.py"
-            files = package_files(compile_file(path, on_spec=lambda shown: None, on_stage=lambda stage: None))
+            files = package_files(compile_file(path, on_stage=lambda stage: None))
             (root / name).mkdir()
             for file, text in files.items():
                 if file.endswith((".py", ".cpp")):

@@ -47,7 +47,7 @@ def wrong(x: int) -> str:
 def emitted(name: str) -> dict[str, str]:
     if name.startswith("tests/"):
         return package_files(compiled(SYSTEMS[name.removeprefix("tests/")]()))
-    return package_files(compile_file(Path(name), on_spec=lambda shown: None, on_stage=lambda stage: None))
+    return package_files(compile_file(Path(name), on_stage=lambda stage: None))
 
 
 @pytest.fixture(scope="module")

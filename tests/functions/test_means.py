@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from metrigen.ir.functions.slopes import slope
+from metrigen.ir.functions.partial_derivatives import partial_derivative
 from metrigen.ir.functions.table import ROWS
 from metrigen.spec.means import harmonicmean, share
 from tests.functions.evaluated import DEVICE, TARGETS, values
@@ -53,7 +53,7 @@ def derived(expr: sp.Expr) -> list[sp.Expr]:
     for symbols in WRT:
         e = expr
         for s in symbols:
-            e = slope(e, s)
+            e = partial_derivative(e, s)
         found.append(e)
     return found
 

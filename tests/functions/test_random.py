@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrigen.ir.functions.normal import normal
-from metrigen.ir.functions.slopes import slope
+from metrigen.ir.functions.partial_derivatives import partial_derivative
 from metrigen.spec.means import logmean
 from tests.functions.evaluated import TARGETS, values
 from tests.functions.exact import value
@@ -99,7 +99,7 @@ def samples() -> tuple[list[sp.Expr], dict[sp.Symbol, np.ndarray], list[list[tup
     source = np.random.default_rng(3)
     points = {s: np.round(source.uniform(-2, 2, POINTS), 3) for s in (x, y)}
     made = [normal(e) for e in plain]
-    made += [slope(e, x) for e in made]
+    made += [partial_derivative(e, x) for e in made]
     right = []
     for k, e in enumerate(made):
         original = plain[k] if k < len(plain) else e

@@ -15,7 +15,7 @@ import pytest
 import sympy as sp
 
 from metrigen.ir.functions.normal import normal
-from metrigen.ir.functions.slopes import slope
+from metrigen.ir.functions.partial_derivatives import partial_derivative
 from metrigen.ir.functions.table import REWRITTEN, TABLE
 from tests.functions.cases import CASES, points, x
 from tests.functions.evaluated import TARGETS, values
@@ -52,7 +52,7 @@ def computed(target: str, dtype: type) -> dict[str, np.ndarray]:
         at[own] = np.resize(given[name], size)
         derived = [normal(case.expr)]
         for _ in range(case.orders):
-            derived.append(slope(derived[-1], x))
+            derived.append(partial_derivative(derived[-1], x))
         expressions += [e.xreplace({x: own}) for e in derived]
         where += [name] * len(derived)
     found = values(target, expressions, at)
@@ -114,7 +114,7 @@ def test_every_function_is_swept() -> None:
     for case in CASES.values():
         expressions = [case.expr, normal(case.expr)]
         for _ in range(case.orders):
-            expressions.append(slope(expressions[-1], x))
+            expressions.append(partial_derivative(expressions[-1], x))
         seen |= {f.func.__name__ for e in expressions for f in e.atoms(sp.Function, sp.Max, sp.Min, sp.Piecewise)}
     # Of two arguments, or renamed by SymPy: tested beside.
     seen |= {"sinc", "digamma", "powlog", "atan2", "shareproduct"}

@@ -37,7 +37,7 @@ def _coefficients_stay(patch: pytest.MonkeyPatch) -> None:
 
     def still(expr: sp.Expr, by: tuple[int, ...]) -> sp.Expr:
         back = tuple(-b for b in by)
-        return moved(expr.xreplace({x: x.shifted(back) for x in expr.atoms(vary.Leaf) if x.array == "k"}), by)
+        return moved(expr.xreplace({x: x.shifted(back) for x in expr.atoms(vary.Load) if x.array == "k"}), by)
 
     patch.setattr(vary, "shift", still)
 

@@ -11,7 +11,7 @@ import torch
 from metrigen import RK4, Dissipation, System, energy_density, grad, total
 from metrigen.ir.edges import Along, EdgeMap
 from metrigen.ir.interpreter import along, run
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
+from metrigen.ir.nodes import Array, Kind, Load, Map, Program
 from metrigen.passes.vary import vary
 from metrigen.physics.derive import derive
 from metrigen.programs import optimise
@@ -82,7 +82,7 @@ def test_maps_and_transposes(which: Along) -> None:
 
 def test_an_edge_array_without_edges_needs_no_values() -> None:
     """A program whose edges hold a constant alone still knows how many there are."""
-    body = (Map(stores=(("one", Leaf("u", ()) * 0 + 1),), over=Kind.EDGE), EdgeMap("degree", Along.SHARE, "one"))
+    body = (Map(stores=(("one", Load("u", ()) * 0 + 1),), over=Kind.EDGE), EdgeMap("degree", Along.SHARE, "one"))
     program = Program("degree", (Array("u", Kind.SITE),), body, ("degree",))
     (degree,) = run(program, {"u": np.zeros((1, 1, NODES))}, incidence=B).values()
     assert degree[0, 0].tolist() == (np.abs(B).sum(0) / 2).tolist()

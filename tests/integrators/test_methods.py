@@ -58,7 +58,7 @@ class Unchecked(TimeStepper):
     keeps: ClassVar[str] = "everything"
 
     def step(self, dynamics: Dynamics) -> Program:
-        return Builder(dynamics).finish({a.name: dynamics.leaf(a.name) for a in dynamics.state})
+        return Builder(dynamics).finish({a.name: dynamics.load(a.name) for a in dynamics.state})
 
 
 @pytest.mark.parametrize("name", POOL)

@@ -35,7 +35,7 @@ class Fourth(TimeStepper):
 
     def step(self, dynamics: Dynamics) -> Program:
         builder, outer = Builder(dynamics), 1 / (2 - 2 ** (1 / 3))
-        state = {a.name: dynamics.leaf(a.name) for a in dynamics.state}
+        state = {a.name: dynamics.load(a.name) for a in dynamics.state}
         begun = 0.0
         for weight in (outer, 1 - 2 * outer, outer):
             part = copy(Strang(1, self.dt))

@@ -18,23 +18,23 @@ from metrigen.ir.nodes import (
     Array,
     Cayley,
     CayleyAdjoint,
-    Fold,
+    ChannelMatmul,
+    ChannelSum,
     Inside,
     Kind,
-    Leaf,
-    Local,
+    Load,
     Map,
-    Mix,
     Outer,
     Outside,
+    ParameterExpression,
     Program,
+    Reduction,
     Solve,
-    Total,
     Units,
 )
 from metrigen.ir.statement import DATA, Statement, defines, reads, roles_of
 
-u, ahead, here = Leaf("u", (0,)), Leaf("u", (1,)), Inside((1,))
+u, ahead, here = Load("u", (0,)), Load("u", (1,)), Inside((1,))
 c, d, value = sp.symbols("c d value", real=True)
 NOTHING = Program("r", (Array("z", Kind.SITE),), (), ("z",))
 R = Equation("r", 1, NOTHING, NOTHING, NOTHING, NOTHING, False)
@@ -43,15 +43,15 @@ EXAMPLES: tuple[tuple[Statement, tuple[str, ...], dict[str, Kind]], ...] = (
     (Map(stores=(("a", value + here * ahead),), sums=(("s", Kind.CHANNEL, d * u),), lets=((value, c * u),)),
      ("c", "d", "u"), {"a": Kind.SITE, "s": Kind.CHANNEL}),
     (Map(stores=(("a", c * u),), over=Kind.EDGE), ("c", "u"), {"a": Kind.EDGE}),
-    (Local("a", Kind.CHANNEL, c * d), ("c", "d"), {"a": Kind.CHANNEL}),
-    (Fold("a", "c"), ("c",), {"a": Kind.SCALAR}),
-    (Mix("a", "K", "u", True), ("K", "u"), {"a": Kind.SITE}),
-    (Total("a", "u"), ("u",), {"a": Kind.SITE}),
+    (ParameterExpression("a", Kind.CHANNEL, c * d), ("c", "d"), {"a": Kind.CHANNEL}),
+    (Reduction("a", "c"), ("c",), {"a": Kind.SCALAR}),
+    (ChannelMatmul("a", "K", "u", True), ("K", "u"), {"a": Kind.SITE}),
+    (ChannelSum("a", "u"), ("u",), {"a": Kind.SITE}),
     (Outer("a", "u", "c"), ("c", "u"), {"a": Kind.MATRIX}),
     (Accumulate("a", Kind.SCALAR, ("c", "d")), ("c", "d"), {"a": Kind.SCALAR}),
     (Cayley("a", "K", "c"), ("K", "c"), {"a": Kind.MATRIX}),
     (CayleyAdjoint("a", "b", "K", "c", "R", "d"), ("K", "R", "c", "d"), {"a": Kind.MATRIX, "b": Kind.SCALAR}),
-    (Solve("a", c * Leaf("a", (0,)) - Leaf("a", (1,)), "u", False), ("c", "u"), {"a": Kind.SITE}),
+    (Solve("a", c * Load("a", (0,)) - Load("a", (1,)), "u", False), ("c", "u"), {"a": Kind.SITE}),
     (EdgeMap("a", Along.DIFFERENCE, "u"), ("u",), {"a": Kind.EDGE}),
     (EdgeMap("a", Along.SHARE, "u"), ("u",), {"a": Kind.SITE}),
     (Units("K", 4, ((value, sp.Integer(0)),), (("a", value * u),), (("s", (value * u,)),)), ("K", "u"),
@@ -90,23 +90,23 @@ def test_values_of_its_own_keep_their_symbols() -> None:
     own = sp.Symbol("a", real=True)
     before = Map(stores=(("a", own), ("b", 2 * own)), lets=((own, u),))
     assert before.renamed({"a": "n", "u": "v"}) == Map(
-        stores=(("n", own), ("b", 2 * own)), lets=((own, Leaf("v", (0,))),)
+        stores=(("n", own), ("b", 2 * own)), lets=((own, Load("v", (0,))),)
     )
     assert before.reads == ("u",)
 
 
 def test_signs_and_offsets_survive_a_new_name() -> None:
     positive = sp.Symbol("c", real=True, positive=True)
-    after = Map(stores=(("a", positive * Leaf("u", (1,), True)),)).renamed({"c": "k", "u": "v"})
+    after = Map(stores=(("a", positive * Load("u", (1,), True)),)).renamed({"c": "k", "u": "v"})
     assert {s.name: s.is_positive for s in after.expressions[0].free_symbols} == {"k": True, "v__p1": True}
 
 
-def test_equal_leaves_are_one_object() -> None:
-    leaf, inside = Leaf("u", (1, 0)), Inside((0, -1))
-    assert leaf is Leaf("u", (1, 0), positive=False) is pickle.loads(pickle.dumps(leaf))
+def test_equal_loads_are_one_object() -> None:
+    load, inside = Load("u", (1, 0)), Inside((0, -1))
+    assert load is Load("u", (1, 0), positive=False) is pickle.loads(pickle.dumps(load))
     assert inside is Inside((0, -1)) is pickle.loads(pickle.dumps(inside))
     assert (
-        len({leaf, Leaf("u", (1, 0), positive=True), Leaf("u", (0, 0)), Leaf("u", (0,)), inside, Outside((0, -1))}) == 6
+        len({load, Load("u", (1, 0), positive=True), Load("u", (0, 0)), Load("u", (0,)), inside, Outside((0, -1))}) == 6
     )
 
 
@@ -120,9 +120,9 @@ def test_expressions_come_in_the_order_of_their_use() -> None:
 
 def test_whole_arrays_are_read_under_other_names() -> None:
     new = {"u": "v", "a": "n", "c": "k"}
-    solve = Solve("a", c * Leaf("a", (0,)), "u", False)
-    assert solve.with_reads(lambda n: new.get(n, n)) == Solve("a", c * Leaf("a", (0,)), "v", False)
-    assert Mix("a", "K", "u").with_reads(lambda n: new.get(n, n)) == Mix("a", "K", "v")
+    solve = Solve("a", c * Load("a", (0,)), "u", False)
+    assert solve.with_reads(lambda n: new.get(n, n)) == Solve("a", c * Load("a", (0,)), "v", False)
+    assert ChannelMatmul("a", "K", "u").with_reads(lambda n: new.get(n, n)) == ChannelMatmul("a", "K", "v")
 
 
 def test_a_field_without_a_role_is_an_error() -> None:
@@ -147,5 +147,5 @@ def test_what_one_more_statement_takes() -> None:
     made = Scaled("a", (("c", d * u),), Kind.EDGE)
     assert (made.reads, made.defines) == (("c", "d", "u"), (("a", Kind.EDGE),))
     assert made.renamed(NAMES) == Scaled(
-        "a_new", (("c_new", sp.Symbol("d_new", real=True) * Leaf("u_new", (0,))),), Kind.EDGE
+        "a_new", (("c_new", sp.Symbol("d_new", real=True) * Load("u_new", (0,))),), Kind.EDGE
     )

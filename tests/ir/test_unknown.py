@@ -22,7 +22,7 @@ from metrigen.backends.triton.printer import print_kernels
 from metrigen.discretise.graph_laws import Written
 from metrigen.errors import InternalError
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
+from metrigen.ir.nodes import Array, Kind, Load, Map, Program
 from metrigen.ir.queries import couples_channels, maps_in
 from metrigen.ir.statement import Statement, defines, reads
 from metrigen.ir.verify import verify
@@ -50,7 +50,7 @@ class Alien(Statement):
 
 
 def alien() -> Program:
-    half = Map(stores=(("half", Leaf("u", (0,)) / 2),))
+    half = Map(stores=(("half", Load("u", (0,)) / 2),))
     return Program("p", (Array("u", Kind.SITE),), (half, Alien("back", "half")), ("back",))
 
 
@@ -77,7 +77,7 @@ WHO: dict[str, Callable[[Program], object]] = {
     "programs of a graph written out": lambda p: Written({"u": sp.Symbol("u")}).out(p),
     "Triton kernels": lambda p: print_kernels(p, 1),
     "Triton planes": lambda p: plane_functions(p, "p", NEAR),
-    "near_of": lambda p: neighbours_of([p], 1, True),
+    "neighbours_of": lambda p: neighbours_of([p], 1, True),
     "Triton evolution": lambda p: print_evolution(p, p, ("u",), NEAR),
     "Triton tokens": triton_scan.print_pointwise,
     "C++ tokens": cpu_scan.print_pointwise,

@@ -8,12 +8,25 @@ import sympy as sp
 from metrigen import Field, Input, Lattice, Strang, System, derive, energy_density, momentum, t
 from metrigen.errors import InternalError
 from metrigen.ir.edges import Along, EdgeMap
-from metrigen.ir.nodes import Accumulate, Array, Cayley, Inside, Kind, Leaf, Local, Map, Mix, Program, Solve, Statement
+from metrigen.ir.nodes import (
+    Accumulate,
+    Array,
+    Cayley,
+    ChannelMatmul,
+    Inside,
+    Kind,
+    Load,
+    Map,
+    ParameterExpression,
+    Program,
+    Solve,
+    Statement,
+)
 from metrigen.ir.verify import verify
 from metrigen.passes import pipeline
 from tests.lowered import lower
 
-u, ahead = Leaf("u", (0,)), Leaf("u", (1,))
+u, ahead = Load("u", (0,)), Load("u", (1,))
 c, value, other = sp.symbols("c value other", real=True)
 INPUTS = (Array("u", Kind.SITE), Array("c", Kind.CHANNEL), Array("h", Kind.SCALAR), Array("K", Kind.MATRIX))
 
@@ -27,30 +40,33 @@ def store(expr: sp.Expr, name: str = "a", **more: object) -> Map:
 
 
 FAULTS: dict[str, tuple[Program, str]] = {
-    "stray array": (program(store(Leaf("v", (0,)))), "reads 'v' in its Map, which nothing defines before"),
-    "too early": (program(store(Leaf("b", (0,))), store(u, "b")), "reads 'b' in its Map, which nothing defines before"),
+    "stray array": (program(store(Load("v", (0,)))), "reads 'v' in its Map, which nothing defines before"),
+    "too early": (program(store(Load("b", (0,))), store(u, "b")), "reads 'b' in its Map, which nothing defines before"),
     "stray parameter": (program(store(u * sp.Symbol("k", real=True))), "reads 'k' in its Map"),
     "stray term": (program(Accumulate("a", Kind.SCALAR, ("s",))), "reads 's' in its Accumulate"),
     "lost output": (program(outputs=("lost",)), "puts out 'lost', which nothing defines"),
     "defined twice": (program(store(u), store(u)), "defines 'a' twice, last by its Map"),
     "an input again": (program(store(u, "u"), store(u)), "defines 'u' twice, last by its Map"),
     "two inputs": (program(store(u), inputs=(*INPUTS, INPUTS[0])), "defines 'u' twice, last by its inputs"),
-    "no kind": (program(Local("a", "channel", c)), "as 'channel', which is no kind"),  # type: ignore[arg-type]
-    "rank": (program(store(u + Leaf("u", (0, 1)))), r"at \(0, 1\), and other places have another rank"),
+    "no kind": (program(ParameterExpression("a", "channel", c)), "as 'channel', which is no kind"),  # type: ignore[arg-type]
+    "rank": (program(store(u + Load("u", (0, 1)))), r"at \(0, 1\), and other places have another rank"),
     "rank of an indicator": (program(store(u), store(Inside((1, 0)), "b")), "have another rank"),
-    "matrix": (program(Mix("a", "c", "u")), "reads 'c' as the matrix of its Mix, a CHANNEL and no MATRIX"),
-    "site": (program(Mix("a", "K", "c")), "reads 'c' as the src of its Mix, a CHANNEL and no SITE"),
+    "matrix": (
+        program(ChannelMatmul("a", "c", "u")),
+        "reads 'c' as the matrix of its ChannelMatmul, a CHANNEL and no MATRIX",
+    ),
+    "site": (program(ChannelMatmul("a", "K", "c")), "reads 'c' as the src of its ChannelMatmul, a CHANNEL and no SITE"),
     "scale": (program(Cayley("a", "K", "c")), "reads 'c' as the scale of its Cayley, a CHANNEL and no SCALAR"),
     "edges": (
-        program(EdgeMap("d", Along.DIFFERENCE, "u"), store(Leaf("d", (0,)))),
+        program(EdgeMap("d", Along.DIFFERENCE, "u"), store(Load("d", (0,)))),
         "reads 'd' in its Map over SITE, a EDGE",
     ),
     "nodes": (program(store(u, over=Kind.EDGE)), "reads 'u' in its Map over EDGE, a SITE"),
     "a field as a parameter": (program(store(sp.Symbol("u", real=True))), "reads 'u' in its Map as a parameter"),
-    "a parameter as a field": (program(store(Leaf("c", (0,)))), "reads 'c' in its Map over SITE, a CHANNEL"),
-    "in an operator": (program(Solve("a", Leaf("a", (0,)) * Leaf("k", (0,)), "u", False)), "reads 'k' in its Solve"),
+    "a parameter as a field": (program(store(Load("c", (0,)))), "reads 'c' in its Map over SITE, a CHANNEL"),
+    "in an operator": (program(Solve("a", Load("a", (0,)) * Load("k", (0,)), "u", False)), "reads 'k' in its Solve"),
     "two symbols": (
-        program(store(u + Leaf("u", (0,), positive=True))),
+        program(store(u + Load("u", (0,), positive=True))),
         "reads 'u' as two symbols, of which one is positive",
     ),
     "value used early": (
@@ -72,10 +88,10 @@ def test_a_sound_program_passes() -> None:
     named = sp.Symbol("a", real=True)  # a value may bear the name that it is stored under
     verify(
         program(
-            Local("k", Kind.CHANNEL, c * sp.Symbol("h", real=True)),
+            ParameterExpression("k", Kind.CHANNEL, c * sp.Symbol("h", real=True)),
             Map((("a", named),), (("s", Kind.CHANNEL, named * Inside((1,)) * ahead),), ((named, c * u),)),
-            Mix("m", "K", "a"),
-            Solve("psi", c * Leaf("psi", (0,)) - Leaf("psi", (1,)), "m", True),
+            ChannelMatmul("m", "K", "a"),
+            Solve("psi", c * Load("psi", (0,)) - Load("psi", (1,)), "m", True),
             Accumulate("c__bar", Kind.CHANNEL, ("s", "k")),
             outputs=("a", "psi", "c__bar", "u"),
         )
@@ -98,7 +114,7 @@ def test_a_positive_input_is_one_symbol_in_force_and_friction() -> None:
 
 def test_the_pass_that_breaks_a_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """In tests between any two passes; a build verifies what it prints."""
-    made = program(store(u, "b"), store(Leaf("b", (1,))))
+    made = program(store(u, "b"), store(Load("b", (1,))))
     with pytest.raises(InternalError, match="behind the pass forgetful reads 'b'"):
         pipeline.apply((forgetful, *pipeline.KERNELS), made)
     monkeypatch.setenv("METRIGEN_VERIFY", "0")

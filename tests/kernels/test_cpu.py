@@ -31,7 +31,7 @@ from metrigen import (
 from tests.kernels.systems import composed
 from tests.lattice.emitted import package
 from tests.lattice.systems import BOUNDARIES, screened, stepping_systems
-from tests.lengths import picked
+from tests.lengths import LONG, picked
 
 pytestmark = [
     pytest.mark.covering,
@@ -131,7 +131,9 @@ def agree(got: Tensors, expected: Tensors, dtype: torch.dtype) -> None:
 def test_same_numbers_as_the_reference(built: ModuleType, dtype: torch.dtype) -> None:
     """Values and all cotangents, in units of one plane, of a block and of all channels."""
     cpu, reference = built, built.reference
-    sizes = SIZES[cpu.RANK] if dtype is torch.float64 else SIZES[cpu.RANK][-1:]
+    # Every size is a library of its own; a short run has one site alone in a solve and where all channels are coupled.
+    every = dtype is torch.float64 and (LONG or cpu.BLOCK is None or hasattr(cpu, "OPERATOR"))
+    sizes = SIZES[cpu.RANK] if every else SIZES[cpu.RANK][-1:]
     for size in sizes:
         like = torch.rand(2, 4, *size, dtype=dtype)
         given = arrays(cpu.GIVEN, like, cpu)

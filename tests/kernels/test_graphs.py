@@ -14,12 +14,11 @@ from torch import Tensor
 from metrigen.spec.load import load_spec
 from tests.conftest import ROOT
 from tests.graph.systems import EDGE_INDEX, NODES, SYSTEMS, class_of, poisson
-from tests.lengths import picked
-
-pytestmark = pytest.mark.covering
+from tests.lengths import LONG, picked
 
 # A warning of a package's own class cannot be told to the process that hands out the tests.
 pytestmark = [
+    pytest.mark.covering,
     pytest.mark.filterwarnings("ignore:.*did not converge"),
     pytest.mark.skipif(
         os.environ.get("TRITON_INTERPRET") == "1", reason="operators on the CPU run the Triton kernels here"
@@ -114,7 +113,8 @@ def compared(
 def test_numbers_of_the_reference(name: str) -> None:
     compared(name, 3, 2, NODES, EDGE_INDEX)
     compared(name, 9, 2, NODES, None, shared=True)
-    compared(name, 3, 2, NODES, EDGE_INDEX, torch.float32, limit=3e-4)
+    if LONG or name == "driven_graph":
+        compared(name, 3, 2, NODES, EDGE_INDEX, torch.float32, limit=3e-4)
 
 
 def test_one_graph_of_many_nodes_and_channels() -> None:

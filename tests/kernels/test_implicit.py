@@ -226,7 +226,7 @@ def test_the_way_back_without_what_was_kept(built: Built) -> None:
     state, bars = (torch.randn(2, 4, dtype=torch.float64) for _ in range(2))
     fixed = tuple(torch.tensor(0.1, dtype=torch.float64) for _ in cpu.FIXED)
     *_, kept = cpu.evolve((state,), fixed, 2, True)
-    assert kept.shape == cpu.kept_shape(state, 2, True) == (2, 1, 2, 4)
+    assert kept.shape == cpu.saved_shape(state, 2, True) == (2, 1, 2, 4)
     *_, nothing = cpu.evolve((state,), fixed, 2, False)
     assert nothing.numel() == 0
     found = [cpu.evolve_adjoint((bars,), (state,), fixed, x, 2) for x in (kept, nothing)]

@@ -50,10 +50,11 @@ def test_warps_are_powers_of_two(package: str, lanes: int) -> None:
 def test_warps_of_scans_are_powers_of_two(hip: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.version, "hip", hip)
     lm = kernels_of("lm")
-    walked = [part(module(n, tmp_path), "kernels") for n in ("each", "momenta")]
+    both = [part(module(n, tmp_path), "kernels") for n in ("each", "momenta")]
     for channels in (*range(1, 70), 1000):
         like = torch.empty(2, 100, channels, device="meta")
-        options = [lm._plan(like)[-1], *(k._plan(like)[-1] for k in walked), *(k._walk_plan(like)[-1] for k in walked)]
+        plans = (plan for k in both for plan in (k._plan, k._sequential_plan))
+        options = [lm._plan(like)[-1], *(plan(like)[-1] for plan in plans)]
         for found in options:
             assert found["num_warps"] in (1, 2, 4, 8, 16, 32), (channels, found)
             assert found["BLOCK"] & (found["BLOCK"] - 1) == 0
@@ -64,7 +65,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.grids: list[tuple[int, ...]] = []
-        self.fn = Recorder  # whose name is told
+        self.fn = Recorder  # whose name is logged
 
     def __getitem__(self, grid: tuple[int, ...]) -> Any:
         self.grids.append(tuple(grid))
@@ -142,7 +143,7 @@ def test_blocks_of_all_planes(rank: int, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(not triton.knobs.runtime.interpret, reason="launches in the interpreter")
-def test_first_launches_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_first_launches_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Once each, by name, for the kernels of steps and of a scan."""
     made = layer_class(package(system("strang", "periodic", 2), tmp_path, "launches_told"))(2, backend="triton")
     scanned = layer_class(package(COUPLED["each"], tmp_path, "launches_scanned"))(2, backend="triton")

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.covering
 
 KERNELS = "triton" if os.environ.get("TRITON_INTERPRET") == "1" else "cpu"
 WANTED = (
-    "ok at base plane program first channel partial near_0 i0 N N0 C K TILE GROUP u_bar u_next u_next_bar u_p1_0 "
+    "ok at base plane program first channel partial neighbour_0 i0 N N0 C K TILE GROUP u_bar u_next u_next_bar u_p1_0 "
     "u_0_m1 inside_p1_0 inside_0_m1 v_0 v_1 u_1 dV_du dV_du_bar u_row total held stride c diagonal screening back"
 )
 
@@ -66,7 +66,14 @@ def test_there_are_such_names() -> None:
     assert {"ok", "u_bar", "u_p1_0", "plane"} <= set(NAMES), "reserved names are not asked for here"
 
 
-ARRAYS = [("ok", "at"), ("at", "ok"), ("outside", "weight"), ("near", "base"), ("u_bar", "u_p1"), ("weight", "outside")]
+ARRAYS = [
+    ("ok", "at"),
+    ("at", "ok"),
+    ("outside", "weight"),
+    ("neighbour", "base"),
+    ("u_bar", "u_p1"),
+    ("weight", "outside"),
+]
 
 
 def arrays(names: tuple[str, str], boundary: str, steady: bool) -> System:

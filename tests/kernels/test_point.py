@@ -132,7 +132,7 @@ def test_single_precision(kinds: dict[type, type]) -> None:
 
 @pytest.mark.parametrize("steps", [0, 1, 40])
 def test_numbers_of_steps(kinds: dict[type, type], steps: int) -> None:
-    """None, no step between the first and the last, and many; on the way back in units of one vector as well."""
+    """None, no step between the first and the last, and many; in the adjoint in units of one vector as well."""
     cpu = importlib.import_module(f"{kinds[RK4].__module__.rpartition('.')[0]}.cpu")
     layers = pair(kinds[RK4], 4, torch.float64)
     for layer in layers:
@@ -140,8 +140,8 @@ def test_numbers_of_steps(kinds: dict[type, type], steps: int) -> None:
     given = inputs(layers[0], 33, 4, torch.float64)
     expected = results(layers[1], given, True)
     with pytest.MonkeyPatch.context() as patch:
-        for kept in (cpu.KEPT_BYTES, 0):
-            patch.setattr(cpu, "KEPT_BYTES", kept)
+        for kept in (cpu.SAVED_BYTES, 0):
+            patch.setattr(cpu, "SAVED_BYTES", kept)
             agree(results(layers[0], given, True), expected, LIMIT[torch.float64])
 
 
@@ -213,7 +213,7 @@ def test_what_lies_along_the_vectors() -> None:
 
 @pytest.mark.parametrize("switch", ["1", "0"])
 def test_results_are_memory_of_their_own(kinds: dict[type, type], switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of every operator, those of the way back among them, with kernels and without; after no steps as well."""
+    """Of every operator, those of the adjoint among them, with kernels and without; after no steps as well."""
     layer = pair(kinds[Strang], 3, torch.float64)[0]
     layer.backend = "auto"
     monkeypatch.setenv("METRIGEN_CPU_KERNELS", switch)

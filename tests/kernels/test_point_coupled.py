@@ -85,7 +85,7 @@ def test_single_precision(kinds: dict[str, type]) -> None:
     agree(*(results(layer, given, False) for layer in layers), LIMIT[torch.float32])
 
 
-@pytest.mark.parametrize("limit", ["KEPT_BYTES", "HELD_BYTES", "SUMMED_BYTES", "none"])
+@pytest.mark.parametrize("limit", ["SAVED_BYTES", "HELD_BYTES", "SUMMED_BYTES", "none"])
 def test_units_of_every_width(kinds: dict[str, type], limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many steps, many channels and many sums make units of fewer samples, and fewer jobs: the same numbers."""
     cpu = importlib.import_module(f"{kinds['whole'].__module__.rpartition('.')[0]}.cpu")
@@ -93,7 +93,7 @@ def test_units_of_every_width(kinds: dict[str, type], limit: str, monkeypatch: p
     if limit != "none":
         monkeypatch.setattr(cpu, limit, 100)
     unit = cpu._Unit("evolve_adjoint", torch.empty(150, 3, dtype=torch.float64), 40)
-    assert (unit.width < widest.width, unit.jobs < widest.jobs) == (limit[:4] in ("KEPT", "HELD"), limit[:3] == "SUM")
+    assert (unit.width < widest.width, unit.jobs < widest.jobs) == (limit[:4] in ("SAVE", "HELD"), limit[:3] == "SUM")
     layers = pair(kinds["whole"], 3, torch.float64)
     for layer in layers:
         layer.steps = 40
@@ -157,7 +157,7 @@ def test_nothing_is_read_that_nobody_wrote(kinds: dict[str, type], monkeypatch: 
 
 @pytest.mark.parametrize("switch", ["1", "0"])
 def test_results_are_memory_of_their_own(kinds: dict[str, type], switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of every operator, those of the way back among them, with kernels and without; after no steps as well."""
+    """Of every operator, those of the adjoint among them, with kernels and without; after no steps as well."""
     layer = pair(kinds["whole"], 3, torch.float64)[0]
     layer.backend = "auto"
     monkeypatch.setenv("METRIGEN_CPU_KERNELS", switch)

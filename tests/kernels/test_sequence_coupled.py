@@ -111,9 +111,9 @@ def test_waves_of_every_width(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     start, tokens, fixed = given(made, (2, 70, 3), torch.float64)
     found = kernels.scan(start, tokens, fixed)
     back = kernels.scan_adjoint(found, found, start, tokens, fixed)
-    assert kernels._walk_plan(tokens[0])[0] == 3
+    assert kernels._sequential_plan(tokens[0])[0] == 3
     monkeypatch.setattr(torch.version, "hip", "6")
-    assert kernels._walk_plan(tokens[0])[0] == 2
+    assert kernels._sequential_plan(tokens[0])[0] == 2
     close(kernels.scan(start, tokens, fixed), found, 1e-13)
     close(kernels.scan_adjoint(found, found, start, tokens, fixed), back, 1e-13)
 

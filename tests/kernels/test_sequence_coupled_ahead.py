@@ -47,7 +47,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModuleType]:
 def plan(kernels: ModuleType, target: str, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, int], int]:
     """The sizes of a kernel for many channels, and its warps."""
     monkeypatch.setattr(torch.version, "hip", "6" if target == "gfx942" else None)
-    options = kernels._walk_plan(torch.empty(1, 1, 1024))[1]
+    options = kernels._sequential_plan(torch.empty(1, 1, 1024))[1]
     return {n: options[n] for n in ("OWNED", "BLOCK")}, options["num_warps"]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Program
+from metrigen.ir.nodes import Inside, Kind, Load, Map, Program
 from metrigen.passes.channels import merge_channel_maps
 from metrigen.passes.pipeline import KERNELS
 from metrigen.passes.vary import bar, vary
@@ -69,7 +69,7 @@ def test_a_coefficient_read_at_the_wrong_site_is_caught() -> None:
     adjoint = vary(step, [a.name for a in step.inputs], rank=2)
 
     def stay(e):  # type: ignore[no-untyped-def]
-        return e.xreplace({leaf: Leaf("kappa", (0, 0), True) for leaf in e.atoms(Leaf) if leaf.array == "kappa"})
+        return e.xreplace({load: Load("kappa", (0, 0), True) for load in e.atoms(Load) if load.array == "kappa"})
 
     broken = tuple(
         Map(tuple((n, stay(e)) for n, e in s.stores), s.sums, s.lets) if isinstance(s, Map) else s for s in adjoint.body
@@ -92,6 +92,6 @@ def test_passes_keep_every_value(name: str) -> None:
 
 
 def test_leaf_and_indicator_survive_a_shift() -> None:
-    leaf = Leaf("u", (1, -2))
-    assert leaf.shifted((-1, 2)) == Leaf("u", (0, 0))
+    load = Load("u", (1, -2))
+    assert load.shifted((-1, 2)) == Load("u", (0, 0))
     assert Inside((1, 0)).shifted((-1, 0)) == Inside((0, 0))

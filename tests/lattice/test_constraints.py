@@ -30,7 +30,7 @@ from metrigen import (
     mix,
 )
 from metrigen.discretise.base import Discretisation
-from metrigen.discretise.lattice_probe import Stencil, applied, slopes
+from metrigen.discretise.lattice_probe import Stencil, applied, gradient_of
 from metrigen.ir.interpreter import run
 from metrigen.ir.nodes import Map, Program, Solve
 from metrigen.ir.queries import solves_in
@@ -178,7 +178,7 @@ def test_energy_is_kept_by_the_bracket(name: str) -> None:
     stencil = Stencil.of(lowered(name).dynamics)
     assert stencil.bracket is not None
     for state in stencil.states():
-        slope = slopes(stencil.energy, state)
+        slope = gradient_of(stencil.energy, state)
         power, terms = Discretisation.inner(slope, applied(stencil.bracket, state, slope))
         assert abs(power) < 1e-12 * terms
 

@@ -27,7 +27,7 @@ from metrigen.discretise.arrays import dynamics
 from metrigen.discretise.lattice import Stencils
 from metrigen.discretise.lower import Lowering
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
+from metrigen.ir.nodes import Array, Kind, Load, Map, Program
 from metrigen.package.linear import respond
 from metrigen.passes.vary import bar
 from tests.lowered import lower
@@ -169,7 +169,7 @@ def test_korteweg_de_vries_at_states_of_either_sign() -> None:
 
 def test_a_small_number_of_a_spec_is_no_guard() -> None:
     """The response to small waves keeps a coefficient of 1e-12."""
-    y = Leaf("y", (0,))
+    y = Load("y", (0,))
     program = Program("scaled", (Array("y", Kind.SITE),), (Map(stores=(("z", sp.Float("1e-12") * y),)),), ("z",))
     assert respond(program, ["y"]).responses["z"]["y", (0,)] == sp.Float("1e-12")
 

@@ -25,7 +25,7 @@ from metrigen import (
 from metrigen.backends.cpu.dialect import CPP
 from metrigen.backends.torch.dialect import TORCH
 from metrigen.backends.triton.dialect import TRITON
-from metrigen.ir.evaluate import slope
+from metrigen.ir.evaluate import partial_derivative
 from tests.lattice.emitted import layer_class, package
 from tests.lowered import lower
 
@@ -74,10 +74,10 @@ def test_gradients_of_the_layer(name: str, tmp_path: Path) -> None:
 
 def test_slopes_at_a_kink_and_at_a_jump() -> None:
     a = sp.Symbol("a", real=True)
-    assert slope(sp.Max(a, 0), a) == (1 + sp.sign(a)) / 2
-    assert slope(sp.Abs(a), a) == sp.sign(a)
-    assert slope(sp.sign(a) * a, a) == sp.sign(a)
-    texts = [dialect.print(slope(sp.Max(a, 0), a)) for dialect in (TORCH, TRITON, CPP)]
+    assert partial_derivative(sp.Max(a, 0), a) == (1 + sp.sign(a)) / 2
+    assert partial_derivative(sp.Abs(a), a) == sp.sign(a)
+    assert partial_derivative(sp.sign(a) * a, a) == sp.sign(a)
+    texts = [dialect.print(partial_derivative(sp.Max(a, 0), a)) for dialect in (TORCH, TRITON, CPP)]
     assert all("sign" in text for text in texts), texts
     assert TORCH.print(sp.Max(a, 0)) == "torch.maximum(torch.tensor(0.0, dtype=torch.float64), a)"
 

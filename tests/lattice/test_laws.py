@@ -12,7 +12,7 @@ import sympy as sp
 from metrigen import DiscreteGradient, Dissipation, Field, Lattice, Param, System, grad, mix, t, total
 from metrigen.discretise.lattice_jacobi import _defect
 from metrigen.discretise.lattice_laws import lattice_laws
-from metrigen.discretise.lattice_probe import Stencil, applied, pairing, slopes
+from metrigen.discretise.lattice_probe import Stencil, applied, gradient_of, pairing
 from metrigen.physics.derivation import Law
 from tests.lattice.systems import lattice_dynamics, x, y
 
@@ -267,7 +267,7 @@ def test_the_energy_verdict_is_what_a_power_of_random_states_shows(boundary: str
     assert laws(system)["lattice_energy"].verdict == "proved"
     stencil = Stencil.of(lattice_dynamics(system))
     for state in stencil.states():
-        slope = slopes(stencil.energy, state)
+        slope = gradient_of(stencil.energy, state)
         flow = applied(stencil.bracket, state, slope)
         power = sum(float((slope[k] * flow[k]).sum()) for k in slope)
         assert abs(power) < 1e-10 * sum(float(np.abs(slope[k] * flow[k]).sum()) for k in slope)

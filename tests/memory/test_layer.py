@@ -65,7 +65,7 @@ def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_spec_file_gives_the_package_of_a_build_to_the_byte(tmp_path: Path) -> None:
     (tmp_path / "osc.py").write_text(SPEC, encoding="utf-8")
-    built = package_files(compile_file(tmp_path / "osc.py", lambda shown: None, lambda stage: None))
+    built = package_files(compile_file(tmp_path / "osc.py", lambda stage: None))
     assert texts(package_of(metrigen.layer(tmp_path / "osc.py"))) == built
     assert texts(package_of(metrigen.layer(str(tmp_path / "osc.py")))) == built
 
@@ -183,11 +183,9 @@ dist.destroy_process_group()
 
 def test_processes_of_torchrun_make_the_same_layer(folder: Path, tmp_path: Path) -> None:
     """One entry, made by whichever comes first, and gradients that meet."""
-    program = tmp_path / "program.py"
+    program = tmp_path / "same_layer.py"
     program.write_text(TORCHRUN, encoding="utf-8")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(program)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = processes.ranks(2, program.stem, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]))
     assert done.returncode == 0, done.stderr
     assert "the same module in 2 processes" in done.stdout
     assert len([entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]) == 1

@@ -124,7 +124,7 @@ def test_what_the_emitted_code_uses_is_reserved(
     monkeypatch.setattr("metrigen.emit.plain_names._written", lambda text, names: text)
     source = marked((root / f"specs/{spec}.py").read_text(encoding="utf-8"))
     (tmp_path / "marked.py").write_text(source, encoding="utf-8")
-    compiled = compile_file(tmp_path / "marked.py", lambda _: None, lambda _: None)
+    compiled = compile_file(tmp_path / "marked.py", lambda _: None)
     words = {word for text in re.findall(r'"([^"]*)"', source) for word in re.findall(r"\w+", text)}
     made = {
         name
@@ -347,7 +347,7 @@ def syntax_of(file: Path) -> None:
 @pytest.mark.parametrize("spec", picked(SHIPPED, "maze", "lm", "gallery/kdv", "gallery/langevin_chain"))
 def test_the_kernels_of_shipped_specs_are_cpp(spec: str, root: Path, tmp_path: Path) -> None:
     """All entries of every package compile, those as well that its tests do not call."""
-    compiled = compile_file(root / f"specs/{spec}.py", lambda _: None, lambda _: None)
+    compiled = compile_file(root / f"specs/{spec}.py", lambda _: None)
     files = package_files(compiled)
     if "kernels.cpp" not in files:
         pytest.skip("no CPU kernels")

@@ -36,7 +36,7 @@ from metrigen.emit.check import check_files
 from metrigen.errors import InternalError
 from metrigen.integrators.base import TimeStepper
 from metrigen.integrators.explicit_euler import ExplicitEuler
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
+from metrigen.ir.nodes import Array, Kind, Load, Map, Program
 from metrigen.ir.verify import verify
 from metrigen.physics.jets import jet
 from tests.lattice.emitted import compiled, layer_class, package
@@ -184,7 +184,7 @@ def test_files_of_packages_pass() -> None:
 
 def test_a_program_reads_what_is_defined() -> None:
     u = Array("u", Kind.SITE)
-    stray = Map(stores=(("out", Leaf("u", ()) * sp.Symbol("stray", real=True)),))
+    stray = Map(stores=(("out", Load("u", ()) * sp.Symbol("stray", real=True)),))
     with pytest.raises(InternalError, match="stray"):
         verify(Program("step", (u,), (stray,), ("out",)))
     with pytest.raises(InternalError, match="lost"):

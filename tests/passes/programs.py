@@ -12,17 +12,17 @@ from metrigen.ir.nodes import (
     Accumulate,
     Array,
     Cayley,
-    Fold,
+    ChannelMatmul,
+    ChannelSum,
     Inside,
     Kind,
-    Leaf,
-    Local,
+    Load,
     Map,
-    Mix,
     Outer,
+    ParameterExpression,
     Program,
+    Reduction,
     Solve,
-    Total,
 )
 from metrigen.ir.units import Units, columns
 from metrigen.passes.vary import equation, vary
@@ -36,8 +36,8 @@ SITES = (Array("u", Kind.SITE), Array("w", Kind.SITE))
 MATRICES = (Array("K", Kind.MATRIX, symmetry=1), Array("A", Kind.MATRIX, symmetry=-1), Array("M", Kind.MATRIX))
 
 
-def leaf(name: str, at: tuple[int, ...] = HERE) -> Leaf:
-    return Leaf(name, at)
+def load(name: str, at: tuple[int, ...] = HERE) -> Load:
+    return Load(name, at)
 
 
 def store(name: str, expr: sp.Expr, over: Kind = Kind.SITE) -> Map:
@@ -46,14 +46,14 @@ def store(name: str, expr: sp.Expr, over: Kind = Kind.SITE) -> Map:
 
 def pointwise() -> Program:
     """Stores at sites and neighbours, named values, sums that add up, and what nothing needs."""
-    force = c * (2 * leaf("u") - Inside(AHEAD) * leaf("u", AHEAD) - leaf("u", BACK)) + leaf("u") ** 3
+    force = c * (2 * load("u") - Inside(AHEAD) * load("u", AHEAD) - load("u", BACK)) + load("u") ** 3
     body = (
         store("f__1", force),
-        Map((("kick__2", leaf("w") - h * leaf("f__1")),), (("s__1", Kind.CHANNEL, leaf("f__1") * leaf("w")),)),
-        Map(stores=(("drift__3", leaf("u") + h * value),), lets=((value, leaf("kick__2") + sp.sin(c * leaf("u"))),)),
-        Map(sums=(("s__2", Kind.CHANNEL, leaf("kick__2") * sp.sin(c * leaf("u"))), ("r", Kind.SCALAR, leaf("u")))),
-        store("lost__4", leaf("u") * leaf("w")),
-        store("next", leaf("drift__3", AHEAD) * sp.sin(c * leaf("u")) + d),
+        Map((("kick__2", load("w") - h * load("f__1")),), (("s__1", Kind.CHANNEL, load("f__1") * load("w")),)),
+        Map(stores=(("drift__3", load("u") + h * value),), lets=((value, load("kick__2") + sp.sin(c * load("u"))),)),
+        Map(sums=(("s__2", Kind.CHANNEL, load("kick__2") * sp.sin(c * load("u"))), ("r", Kind.SCALAR, load("u")))),
+        store("lost__4", load("u") * load("w")),
+        store("next", load("drift__3", AHEAD) * sp.sin(c * load("u")) + d),
         Accumulate("c__bar", Kind.CHANNEL, ("s__1", "s__2")),
         Accumulate("d__bar", Kind.CHANNEL, ()),
     )  # fmt: skip
@@ -63,16 +63,16 @@ def pointwise() -> Program:
 def channels() -> Program:
     """Channel maps of numbers times arrays, of one array twice, and matrices that are their transposes up to a sign."""
     body = (
-        store("twice__1", 2 * leaf("u")),
-        Mix("K_u__1", "K", "u"),
-        Mix("K_u__2", "K", "twice__1", True),
-        Mix("A_u__1", "A", "u", True),
-        Mix("A_A_u__1", "A", "A_u__1"),
-        Mix("M_u__1", "M", "u", True),
-        Total("total_u__1", "twice__1"),
+        store("twice__1", 2 * load("u")),
+        ChannelMatmul("K_u__1", "K", "u"),
+        ChannelMatmul("K_u__2", "K", "twice__1", True),
+        ChannelMatmul("A_u__1", "A", "u", True),
+        ChannelMatmul("A_A_u__1", "A", "A_u__1"),
+        ChannelMatmul("M_u__1", "M", "u", True),
+        ChannelSum("total_u__1", "twice__1"),
         SiteSum("all__1", "A_u__1", True),
-        store("next", leaf("K_u__1") + leaf("K_u__2", AHEAD) + leaf("A_u__1") * leaf("M_u__1") + leaf("total_u__1")),
-        store("other", leaf("all__1") + leaf("A_A_u__1")),
+        store("next", load("K_u__1") + load("K_u__2", AHEAD) + load("A_u__1") * load("M_u__1") + load("total_u__1")),
+        store("other", load("all__1") + load("A_A_u__1")),
         Outer("M__bar", "A_u__1", "K_u__2"),
     )
     return Program("channels", (*SITES, *MATRICES), body, ("next", "other", "M__bar"))
@@ -80,32 +80,32 @@ def channels() -> Program:
 
 def solves() -> Program:
     """One equation twice, and a third whose solution is a multiple of the first."""
-    one = leaf("psi__1")
-    act = lambda name: (2 + h) * leaf(name) - leaf(name, AHEAD) - leaf(name, BACK)
+    one = load("psi__1")
+    act = lambda name: (2 + h) * load(name) - load(name, AHEAD) - load(name, BACK)
     body = (
-        store("r__1", leaf("u") * c),
-        store("r__2", leaf("u") * c),
+        store("r__1", load("u") * c),
+        store("r__2", load("u") * c),
         Solve("psi__1", act("psi__1"), "r__1", False),
         Solve("psi__2", act("psi__2"), "r__2", False),
         store("r__3", 3 * act("psi__1")),
         Solve("psi__3", act("psi__3"), "r__3", False),
-        store("next", one + leaf("psi__2", AHEAD) * leaf("psi__3")),
+        store("next", one + load("psi__2", AHEAD) * load("psi__3")),
     )
     return Program("solves", (*SITES, *PARAMS), body, ("next",))
 
 
 def graph() -> Program:
     """Edges, and a channel map with a sign that is read whole by a difference."""
-    drop, u = Leaf("drop__1", ()), Leaf("u", ())
+    drop, u = Load("drop__1", ()), Load("u", ())
     body = (
-        Mix("A_u__1", "A", "u", True),
+        ChannelMatmul("A_u__1", "A", "u", True),
         EdgeMap("drop__1", Along.DIFFERENCE, "A_u__1"),
         EdgeMap("mean__1", Along.AVERAGE, "u"),
-        store("flow__1", c * drop * Leaf("mean__1", ()), Kind.EDGE),
+        store("flow__1", c * drop * Load("mean__1", ()), Kind.EDGE),
         store("square__1", drop * drop, Kind.EDGE),
         EdgeMap("back__1", Along.CODIFFERENCE, "flow__1"),
         EdgeMap("half__1", Along.SHARE, "square__1"),
-        store("next", u - h * Leaf("back__1", ()) + Leaf("half__1", ())),
+        store("next", u - h * Load("back__1", ()) + Load("half__1", ())),
     )
     return Program("graph", (SITES[0], MATRICES[1], *PARAMS), body, ("next",))
 
@@ -113,12 +113,12 @@ def graph() -> Program:
 def parameters() -> Program:
     """What depends on parameters alone, and a step that reads it."""
     body = (
-        Local("decay__1", Kind.CHANNEL, sp.exp(-h * c)),
-        Local("half__1", Kind.SCALAR, h / 2),
-        Fold("sum__1", "d"),
+        ParameterExpression("decay__1", Kind.CHANNEL, sp.exp(-h * c)),
+        ParameterExpression("half__1", Kind.SCALAR, h / 2),
+        Reduction("sum__1", "d"),
         Cayley("turn__1", "A", "half__1"),
-        Mix("turned__1", "turn__1", "u"),
-        store("next", sp.Symbol("decay__1", real=True) * leaf("turned__1") + sp.Symbol("sum__1", real=True)),
+        ChannelMatmul("turned__1", "turn__1", "u"),
+        store("next", sp.Symbol("decay__1", real=True) * load("turned__1") + sp.Symbol("sum__1", real=True)),
     )
     return Program("parameters", (SITES[0], MATRICES[1], *PARAMS), body, ("next",))
 
@@ -126,33 +126,33 @@ def parameters() -> Program:
 def turned() -> Program:
     """``parameters`` without what nobody reverses."""
     made = parameters()
-    body = tuple(s for s in made.body if not isinstance(s, Fold))
-    last = store("next", sp.Symbol("decay__1", real=True) * leaf("turned__1") ** 2)
+    body = tuple(s for s in made.body if not isinstance(s, Reduction))
+    last = store("next", sp.Symbol("decay__1", real=True) * load("turned__1") ** 2)
     return Program("turned", made.inputs, (*body[:-1], last), made.outputs)
 
 
 def implicit() -> Program:
     """z + h z^3 - c (z[n+1] - z)/4 = u, from u."""
-    z, u = leaf("z"), leaf("u")
+    z, u = load("z"), load("u")
     inputs = (Array("z", Kind.SITE), SITES[0], PARAMS[0], PARAMS[2])
-    stencil = z + h * z**3 - sp.tanh(c) * (leaf("z", AHEAD) - z) / 4 - u
+    stencil = z + h * z**3 - sp.tanh(c) * (load("z", AHEAD) - z) / 4 - u
     found = equation(Program("step", inputs, (store("defect", stencil),), ("defect",)), 1, False, 1)
-    body = (Root(("z__1",), found, ("u",), ("u", "c", "h")), store("next", leaf("z__1") ** 2))
+    body = (Root(("z__1",), found, ("u",), ("u", "c", "h")), store("next", load("z__1") ** 2))
     return Program("implicit", inputs[1:], body, ("next",))
 
 
 def tensor() -> Program:
     """Energy, flux and stress at a site between walls, as a readout comes from its density: nothing is shared."""
-    ahead, back = (leaf("u", AHEAD) - leaf("u")) * Inside(AHEAD), (leaf("u") - leaf("u", BACK)) * Inside(BACK)
-    mean = -(leaf("w", AHEAD) + leaf("w")) / 2, -(leaf("w", BACK) + leaf("w")) / 2
-    energy = c * ahead**2 / 4 + c * back**2 / 4 + leaf("w") ** 2 / 2 + d * leaf("u") ** 2 / 2
+    ahead, back = (load("u", AHEAD) - load("u")) * Inside(AHEAD), (load("u") - load("u", BACK)) * Inside(BACK)
+    mean = -(load("w", AHEAD) + load("w")) / 2, -(load("w", BACK) + load("w")) / 2
+    energy = c * ahead**2 / 4 + c * back**2 / 4 + load("w") ** 2 / 2 + d * load("u") ** 2 / 2
     body = (
         store("energy__density", energy),
         store("flux__density", ahead * mean[0] / 2 + back * mean[1] / 2),
-        store("stress__density", leaf("w") ** 2 / 2 - d * leaf("u") ** 2 / 2 + c * ahead**2 / 4 + c * back**2 / 4),
+        store("stress__density", load("w") ** 2 / 2 - d * load("u") ** 2 / 2 + c * ahead**2 / 4 + c * back**2 / 4),
         store(
             "ratio__density",
-            (leaf("flux__density") + h * leaf("w")) / (1 + leaf("energy__density") ** 2) + leaf("w") ** 3 / 3,
+            (load("flux__density") + h * load("w")) / (1 + load("energy__density") ** 2) + load("w") ** 3 / 3,
         ),
     )
     return Program("tensor", (*SITES, *PARAMS), body, tuple(s.stores[0][0] for s in body), False)
@@ -160,12 +160,12 @@ def tensor() -> Program:
 
 def network() -> Program:
     """A network at every site whose value and derivative are used: sums over its units."""
-    argument, (weight, bias, gain) = leaf("u"), (symbol for symbol, _ in columns(1))
+    argument, (weight, bias, gain) = load("u"), (symbol for symbol, _ in columns(1))
     inner = sp.tanh(weight * argument + bias)
     stores = (("V__1", gain * inner), ("dV__1", weight * gain * (1 - inner**2)))
     body = (
         Units("V", 4, columns(1), stores),
-        store("next", leaf("u") - h * leaf("dV__1", AHEAD) * leaf("V__1")),
+        store("next", load("u") - h * load("dV__1", AHEAD) * load("V__1")),
     )
     return Program("network", (SITES[0], PARAMS[2], Array("V", Kind.UNITS, units=(4, 3))), body, ("next",))
 

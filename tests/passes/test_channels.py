@@ -10,11 +10,11 @@ import torch
 
 from metrigen import RK4, Field, Lattice, Param, System, energy_density, mix
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Mix, Program, Total
+from metrigen.ir.nodes import Array, ChannelMatmul, ChannelSum, Kind, Load, Map, Program
 from metrigen.passes.channels import merge_channel_maps
 from tests.lattice.emitted import layer_class, package
 
-LEAF = {name: Leaf(name, ()) for name in ("u", "k", "x", "y", "z")}
+LEAF = {name: Load(name, ()) for name in ("u", "k", "x", "y", "z")}
 VALUES = {
     "u": np.arange(6.0).reshape(1, 2, 3) ** 2, "A": np.array([[0.0, 1.0], [-1.0, 0.0]]),
     "M": np.array([[1.0, 2.0], [3.0, 5.0]]),
@@ -26,11 +26,15 @@ def store(name: str, number: object, of: str) -> Map:
 
 
 CHAINS = {
-    "a number between": (Mix("k", "A", "u", True), store("x", 2, "k"), Mix("y", "M", "x")),
-    "none between": (Mix("k", "A", "u", True), Mix("y", "M", "k")),
-    "three": (Mix("k", "A", "u", True), Mix("x", "A", "k", True), Mix("y", "A", "x", True)),
-    "twice the same": (Mix("k", "M", "u"), Mix("x", "M", "u"), Mix("y", "A", "x", True)),
-    "a sum over channels": (Mix("k", "A", "u", True), store("x", -3, "k"), Total("y", "x")),
+    "a number between": (ChannelMatmul("k", "A", "u", True), store("x", 2, "k"), ChannelMatmul("y", "M", "x")),
+    "none between": (ChannelMatmul("k", "A", "u", True), ChannelMatmul("y", "M", "k")),
+    "three": (
+        ChannelMatmul("k", "A", "u", True),
+        ChannelMatmul("x", "A", "k", True),
+        ChannelMatmul("y", "A", "x", True),
+    ),
+    "twice the same": (ChannelMatmul("k", "M", "u"), ChannelMatmul("x", "M", "u"), ChannelMatmul("y", "A", "x", True)),
+    "a sum over channels": (ChannelMatmul("k", "A", "u", True), store("x", -3, "k"), ChannelSum("y", "x")),
 }
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sympy as sp
 
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
+from metrigen.ir.nodes import Array, Kind, Load, Map, Program
 from metrigen.passes.collect import TERMS, collect_coefficients
 from metrigen.passes.partition import FusionGroup, partition
 
-here, left, right, pi = Leaf("u", (0,)), Leaf("u", (-1,)), Leaf("u", (1,)), Leaf("pi", (0,))
+here, left, right, pi = Load("u", (0,)), Load("u", (-1,)), Load("u", (1,)), Load("pi", (0,))
 c, m, d, dt = sp.symbols("c m d dt", real=True)
 SITES = (Array("u", Kind.SITE), Array("pi", Kind.SITE))
 CHANNELS = (*(Array(s.name, Kind.CHANNEL) for s in (c, m, d)), Array("dt", Kind.SCALAR))
@@ -40,7 +40,7 @@ def site_operations(statement: Map) -> int:
     sited: set[sp.Symbol] = set()
     count = 0
     for symbol, expr in statement.lets:
-        if expr.atoms(Leaf) or expr.free_symbols & sited:
+        if expr.atoms(Load) or expr.free_symbols & sited:
             sited.add(symbol)
             count += sp.count_ops(expr)
     return int(count + sum(sp.count_ops(e) for _, e in statement.stores))

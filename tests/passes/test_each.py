@@ -14,7 +14,7 @@ from metrigen.errors import InternalError
 from metrigen.ir.edges import EdgeMap
 from metrigen.ir.evaluate import evaluate
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import STATEMENTS, Accumulate, Array, Inside, Kind, Map, Mix, Outer, Program, Solve
+from metrigen.ir.nodes import STATEMENTS, Accumulate, Array, ChannelMatmul, Inside, Kind, Map, Outer, Program, Solve
 from metrigen.ir.queries import maps_in, solves_in
 from metrigen.ir.verify import verify
 from metrigen.passes import pipeline
@@ -43,7 +43,7 @@ from tests.passes.programs import (
     channels,
     d,
     h,
-    leaf,
+    load,
     parameters,
     pointwise,
     results,
@@ -54,10 +54,10 @@ from tests.passes.programs import (
 )
 
 PASSES = {run_pass.__name__: run_pass for run_pass in pipeline.PASSES}
-u, w = leaf("u"), leaf("w")
+u, w = load("u"), load("w")
 
 
-def only(*body: Map | Mix | Outer | Accumulate | Solve, outputs: tuple[str, ...]) -> Program:
+def only(*body: Map | ChannelMatmul | Outer | Accumulate | Solve, outputs: tuple[str, ...]) -> Program:
     return replace(pointwise(), body=body, outputs=outputs)
 
 
@@ -111,14 +111,14 @@ def test_fuse_makes_one_kernel_of_what_meets_at_a_site() -> None:
     after = fuse(pointwise())
     assert kinds(after) == ["Map", "Map", "Accumulate", "Accumulate"]  # the last reads a neighbour of what is stored
     assert [name for name, _ in after.body[0].defines] == ["kick__2", "drift__3", "s__1", "s__2", "r"]
-    apart = only(store("a", u), store("b", leaf("a", (1,))), outputs=("b",))
+    apart = only(store("a", u), store("b", load("a", (1,))), outputs=("b",))
     assert kinds(fuse(apart)) == ["Map", "Map"]
 
 
 def test_fuse_keeps_values_of_one_name_apart() -> None:
     body = (
         Map(stores=(("a", value * u),), lets=((value, sp.sin(u)),)),
-        Map(stores=(("b", value * leaf("a")),), lets=((value, sp.cos(u)),)),
+        Map(stores=(("b", value * load("a")),), lets=((value, sp.cos(u)),)),
     )
     program = only(*body, outputs=("a", "b"))
     (one,) = fuse(program).body
@@ -164,7 +164,7 @@ def test_names_of_quantities() -> None:
     assert [name for s in after for name, _ in s.defines] == [
         "f", "kick__2", "s", "drift", "s_1", "r", "lost", "next", "c__bar", "d__bar"
     ]  # fmt: skip
-    taken = only(store("u__1", w), store("a", leaf("u__1")), outputs=("a",))
+    taken = only(store("u__1", w), store("a", load("u__1")), outputs=("a",))
     assert [name for s in name_quantities(taken) for name, _ in s.defines] == ["u_1", "a"]
 
 
@@ -186,15 +186,15 @@ def test_a_value_that_meets_a_zero_is_dropped() -> None:
 def test_an_equation_is_solved_once() -> None:
     after = share_solves(solves())
     assert [s.out for s in solves_in(after)] == ["psi__1"]
-    assert store("psi__3", 3 * leaf("psi__1")) in after.body
+    assert store("psi__3", 3 * load("psi__1")) in after.body
 
 
 def test_a_channel_map_is_applied_once() -> None:
     """K^T = K, K (2 u) = 2 K u, A^T = -A; M has no symmetry."""
     after = merge_channel_maps(channels())
-    assert [s for s in after if isinstance(s, Mix)] == [
-        Mix("K_u__1", "K", "u"), Mix("A_u__1", "A", "u"), Mix("A_A_u__1", "A", "A_u__1__scaled"),
-        Mix("M_u__1", "M", "u", True),
+    assert [s for s in after if isinstance(s, ChannelMatmul)] == [
+        ChannelMatmul("K_u__1", "K", "u"), ChannelMatmul("A_u__1", "A", "u"),
+        ChannelMatmul("A_A_u__1", "A", "A_u__1__scaled"), ChannelMatmul("M_u__1", "M", "u", True),
     ]  # fmt: skip
 
 
@@ -207,8 +207,8 @@ def test_whoever_reads_a_whole_array_reads_the_scaled_one() -> None:
 def test_hoist_splits_off_what_depends_on_parameters() -> None:
     program = FORWARD["turned"]
     prologue, body = hoist(program, ["u"])
-    assert kinds(prologue) == ["Local", "Local", "Cayley"]
-    assert kinds(body) == ["Mix", "Map"]
+    assert kinds(prologue) == ["ParameterExpression", "ParameterExpression", "Cayley"]
+    assert kinds(body) == ["ChannelMatmul", "Map"]
     assert set(prologue.outputs) == {"decay__1", "turn__1"}
     for part in (prologue, body):
         verify(part)
@@ -236,8 +236,8 @@ def test_let_form_names_what_is_used_twice() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_a_turned_loop_takes_the_same_steps(steps: int) -> None:
     """A drift, a kick by what it makes at neighbours, and a drift."""
-    drift, force = u + h * w / 2, leaf("half", (1,)) - 2 * leaf("half") + leaf("half", (-1,))
-    last = leaf("half") + h * leaf("w__next") / 2
+    drift, force = u + h * w / 2, load("half", (1,)) - 2 * load("half") + load("half", (-1,))
+    last = load("half") + h * load("w__next") / 2
     body = (store("half", drift), store("w__next", w + h * c * force), store("u__next", last))
     program = only(*body, outputs=("u__next", "w__next"))
     values = values_of(program)
@@ -256,7 +256,7 @@ def test_a_turned_loop_takes_the_same_steps(steps: int) -> None:
 
 
 def test_every_output_is_an_array_of_its_own() -> None:
-    program = only(store("a", u), store("b", leaf("a", (1,))), outputs=("a", "b", "b", "u"))
+    program = only(store("a", u), store("b", load("a", (1,))), outputs=("a", "b", "b", "u"))
     after = own_outputs(program)
     assert len(set(after.outputs)) == 4
     assert after.outputs[1] == "b"
@@ -265,7 +265,7 @@ def test_every_output_is_an_array_of_its_own() -> None:
 
 def test_sweeps_hold_the_statements_in_order() -> None:
     body = (
-        store("a", u), Mix("k", "K", "a"), store("b", leaf("k") * u), store("e", leaf("b", (1,))),
+        store("a", u), ChannelMatmul("k", "K", "a"), store("b", load("k") * u), store("e", load("b", (1,))),
         Outer("K__bar", "a", "b"), Accumulate("c__bar", Kind.CHANNEL, ()),
     )  # fmt: skip
     program = replace(channels(), inputs=(*channels().inputs, Array("c", Kind.CHANNEL)), body=body,
@@ -283,9 +283,9 @@ def test_sweeps_hold_the_statements_in_order() -> None:
 
 
 def test_tidy_writes_one_term_a_coefficient() -> None:
-    raw = c * (u - leaf("u", (1,))) + c * (u - leaf("u", (-1,))) + d * Inside((1,)) ** 2 * u
+    raw = c * (u - load("u", (1,))) + c * (u - load("u", (-1,))) + d * Inside((1,)) ** 2 * u
     after = tidy(raw)
-    assert after == c * (2 * u - leaf("u", (1,)) - leaf("u", (-1,))) + d * Inside((1,)) * u
+    assert after == c * (2 * u - load("u", (1,)) - load("u", (-1,))) + d * Inside((1,)) * u
     assert tidy(after) == after
     assert indicators(Inside((1,)) ** 3) == Inside((1,))
 
@@ -309,10 +309,10 @@ def test_vary_refuses_what_it_cannot_reverse() -> None:
 
 def test_secant_is_the_gradient_between_two_states() -> None:
     """H(z1) - H(z0) = g . (z1 - z0), with channel maps and a linear equation inside."""
-    solved = 3 * leaf("psi") - leaf("psi", (1,)) - leaf("psi", (-1,))
+    solved = 3 * load("psi") - load("psi", (1,)) - load("psi", (-1,))
     body = (
-        Mix("k", "K", "u"), store("r", leaf("u") ** 2 + w), Solve("psi", solved, "r", False),
-        store("density", u**4 / 4 + leaf("u", (1,)) * w * c + leaf("k") * u / 2 + leaf("r") * leaf("psi") + sp.cos(w)),
+        ChannelMatmul("k", "K", "u"), store("r", load("u") ** 2 + w), Solve("psi", solved, "r", False),
+        store("density", u**4 / 4 + load("u", (1,)) * w * c + load("k") * u / 2 + load("r") * load("psi") + sp.cos(w)),
     )  # fmt: skip
     inputs = (*pointwise().inputs, *channels().inputs[2:])
     program = Program("H", inputs, body, ("density",))
@@ -332,9 +332,9 @@ def test_secant_is_the_gradient_between_two_states() -> None:
 
 
 def test_a_gradient_is_seeded_on_every_site() -> None:
-    program = Program("H", pointwise().inputs, (store("density", u * leaf("u", (1,)) * c),), ("density",))
+    program = Program("H", pointwise().inputs, (store("density", u * load("u", (1,)) * c),), ("density",))
     gradient = vary(program, ["u"], seed=sp.S.One, rank=1)
-    assert gradient.body[-1].expressions == (c * (leaf("u", (1,)) + leaf("u", (-1,))),)
+    assert gradient.body[-1].expressions == (c * (load("u", (1,)) + load("u", (-1,))),)
 
 
 def test_every_pass_of_the_pipeline_is_here() -> None:

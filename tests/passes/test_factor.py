@@ -20,9 +20,9 @@ from metrigen.passes.fuse import fuse
 from metrigen.passes.masks import name_masked
 from metrigen.passes.name import name_stores
 from metrigen.passes.pipeline import READ, apply
-from tests.passes.programs import AHEAD, BACK, PARAMS, c, d, h, leaf, results, tensor, values_of
+from tests.passes.programs import AHEAD, BACK, PARAMS, c, d, h, load, results, tensor, values_of
 
-u, v, w, x, y = (leaf(name) for name in "uvwxy")
+u, v, w, x, y = (load(name) for name in "uvwxy")
 SITES = tuple(Array(name, Kind.SITE) for name in "uvwxy")
 m, n = Inside(AHEAD), Inside(BACK)
 v0, v1 = sp.symbols("v__0 v__1", real=True)

@@ -7,10 +7,10 @@ import sympy as sp
 
 from metrigen.ir.implicit import SiteSum
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
+from metrigen.ir.nodes import Array, Kind, Load, Map, Program
 from metrigen.passes.points import at_a_point, jacobian
 
-x, y, p, q, total = (Leaf(name, ()) for name in ("x", "y", "p", "q", "total"))
+x, y, p, q, total = (Load(name, ()) for name in ("x", "y", "p", "q", "total"))
 GIVEN = {"x": np.array([[0.3, -1.2]]), "y": np.array([[0.5, 2.0]])}
 
 
@@ -31,7 +31,7 @@ def test_the_matrix_of_a_product() -> None:
     named = sp.Symbol("named", real=True)
     body = (
         Map(lets=((named, sp.cos(x) * p),), stores=(("m", named * y + q), ("first", named - 3 * q))),
-        Map(stores=(("second", Leaf("m", ()) * x),)),
+        Map(stores=(("second", Load("m", ()) * x),)),
     )
     inputs = tuple(Array(n, Kind.SITE) for n in ("x", "y", "p", "q"))
     product = Program("tangent", inputs, body, ("first", "second"))

@@ -11,7 +11,7 @@ import sympy as sp
 
 from metrigen import SpecError
 from metrigen.ir.evaluate import evaluate
-from metrigen.ir.nodes import Leaf
+from metrigen.ir.nodes import Load
 from metrigen.ir.secants import artanhc, artanhc_values, ratio
 from metrigen.passes.quotients import Quotients, at
 from metrigen.spec.distance import bearing, hypot
@@ -19,7 +19,7 @@ from metrigen.spec.functions import logcosh, sigmoid, softplus
 from metrigen.spec.means import SHARES, harmonicmean
 from tests.lengths import spread
 
-U, W = Leaf("u", ()), Leaf("w", ())
+U, W = Load("u", ()), Load("w", ())
 ENDS = {(x, place): sp.Symbol(f"{x.array}__{place}", real=True) for x in (U, W) for place in ("begin", "end", "middle")}
 BOTH = (-3.0, -0.4, -1e-3, -1e-9, 0.0, 1e-12, 1e-6, 0.3, 2.0, 30.0)
 POSITIVE = (1e-9, 1e-3, 0.3, 0.7, 2.0, 30.0)
@@ -41,14 +41,14 @@ LOSES = {"rational": 2e-12}  # 2 u/s - 2 u u^2/s^2 at u = 30: a quotient loses w
 C = 1.7
 
 
-def quotients(e: sp.Expr) -> dict[Leaf, sp.Expr]:
-    """g by leaf, in symbols of the ends."""
-    names = {Leaf(at(x.array, place), ()): s for (x, place), s in ENDS.items()}
+def quotients(e: sp.Expr) -> dict[Load, sp.Expr]:
+    """g by load, in symbols of the ends."""
+    names = {Load(at(x.array, place), ()): s for (x, place), s in ENDS.items()}
     found = Quotients({"u", "w"}, {"u", "w"}, "hamiltonian").of(e)
-    return {leaf: g.xreplace(names) for leaf, g in found.items()}
+    return {load: g.xreplace(names) for load, g in found.items()}
 
 
-def values(g: sp.Expr, *ends: tuple[Leaf, float, float]) -> float:
+def values(g: sp.Expr, *ends: tuple[Load, float, float]) -> float:
     table = {sp.Symbol("c", positive=True): C}
     for x, a, b in ends:
         table |= {ENDS[x, "begin"]: a, ENDS[x, "end"]: b, ENDS[x, "middle"]: (a + b) / 2}

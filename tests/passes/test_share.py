@@ -6,11 +6,11 @@ import numpy as np
 import sympy as sp
 
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program, Statement, Total
+from metrigen.ir.nodes import Array, ChannelSum, Kind, Load, Map, Program, Statement
 from metrigen.passes.partition import FusionGroup, Partition, partition
 from metrigen.passes.share import share_functions
 
-u, h, s, v, w = (Leaf(name, ()) for name in "uhsvw")
+u, h, s, v, w = (Load(name, ()) for name in "uhsvw")
 INPUTS = (Array("u", Kind.SITE),)
 
 
@@ -41,7 +41,7 @@ def test_a_function_is_evaluated_once() -> None:
     value = sp.Symbol("v", real=True)
     program, before = cut_of(
         Map(lets=((value, u**2),), stores=(("v", value), ("h", sp.cos(u)), ("w", sp.sin(value)))),
-        Total("s", "h"),
+        ChannelSum("s", "h"),
         Map(stores=(("end", s * sp.cos(u) + sp.sin(v) * sp.exp(u) + w),)),
     )
     after = share_functions(before)
@@ -54,7 +54,7 @@ def test_a_function_is_evaluated_once() -> None:
 def test_what_is_another_function_or_another_array_stays() -> None:
     program, before = cut_of(
         Map(stores=(("h", sp.cos(u)), ("v", sp.sin(u) + 1))),
-        Total("s", "h"),
+        ChannelSum("s", "h"),
         Map(stores=(("end", s * sp.sin(u) + sp.cos(v) + sp.cos(2 * u)),)),
     )
     after = share_functions(before)

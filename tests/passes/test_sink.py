@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sympy as sp
 
-from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Mix, Program
+from metrigen.ir.nodes import Accumulate, Array, ChannelMatmul, Kind, Load, Map, Program
 from metrigen.passes.partition import FusionGroup, Partition, partition
 from metrigen.passes.sink import sink_sums
 
 HERE, NEXT = (0,), (1,)
-u, v, w = (Leaf(name, HERE) for name in "uvw")
+u, v, w = (Load(name, HERE) for name in "uvw")
 
 
 def terms(parts: Partition) -> dict[str, sp.Expr]:
@@ -25,7 +25,7 @@ def terms(parts: Partition) -> dict[str, sp.Expr]:
     return {name: sp.expand(expr) for name, expr in found.items()}
 
 
-def parts_of(*body: Map | Mix | Accumulate) -> Partition:
+def parts_of(*body: Map | ChannelMatmul | Accumulate) -> Partition:
     inputs = (Array("u", Kind.SITE), Array("w", Kind.SITE), Array("K", Kind.MATRIX))
     found = partition(Program("test", inputs, body, ("end", "a__bar", "b__bar")))
     assert found is not None
@@ -38,9 +38,9 @@ def test_a_sum_goes_to_a_sweep_that_reads_the_same() -> None:
     before = parts_of(
         Map(lets=((value, u**2),), stores=(("v", value),),
             sums=(("s", Kind.CHANNEL, u * value), ("r", Kind.CHANNEL, w * value))),
-        Mix("mixed", "K", "v"),
-        Map(stores=(("x", Leaf("mixed", HERE)),), sums=(("q", Kind.CHANNEL, Leaf("mixed", HERE) * w * v),)),
-        Map(stores=(("end", Leaf("v", NEXT) + u + Leaf("x", NEXT)),)),
+        ChannelMatmul("mixed", "K", "v"),
+        Map(stores=(("x", Load("mixed", HERE)),), sums=(("q", Kind.CHANNEL, Load("mixed", HERE) * w * v),)),
+        Map(stores=(("end", Load("v", NEXT) + u + Load("x", NEXT)),)),
         Accumulate("a__bar", Kind.CHANNEL, ("s",)),
         Accumulate("b__bar", Kind.CHANNEL, ("r", "q")),
     )  # fmt: skip
@@ -61,8 +61,8 @@ def test_what_cannot_leave_stays() -> None:
     """Nothing reads w behind the channel map: its sum stays where it is."""
     before = parts_of(
         Map(stores=(("v", u),), sums=(("s", Kind.CHANNEL, u * w),)),
-        Mix("mixed", "K", "v"),
-        Map(stores=(("end", Leaf("mixed", HERE)),)),
+        ChannelMatmul("mixed", "K", "v"),
+        Map(stores=(("end", Load("mixed", HERE)),)),
         Accumulate("a__bar", Kind.CHANNEL, ("s",)),
         Accumulate("b__bar", Kind.CHANNEL, ()),
     )
@@ -72,14 +72,14 @@ def test_what_cannot_leave_stays() -> None:
 def test_a_statement_of_nothing_but_sums_goes_away() -> None:
     before = parts_of(
         Map(stores=(("v", u),)),
-        Mix("mixed", "K", "v"),
+        ChannelMatmul("mixed", "K", "v"),
         Map(sums=(("s", Kind.CHANNEL, u * w),)),
-        Map(stores=(("end", Leaf("v", NEXT) * u * w),)),
+        Map(stores=(("end", Load("v", NEXT) * u * w),)),
         Accumulate("a__bar", Kind.CHANNEL, ("s",)),
         Accumulate("b__bar", Kind.CHANNEL, ()),
     )
     first, second = sink_sums(before).parts
     assert isinstance(first, FusionGroup)
     assert isinstance(second, FusionGroup)
-    assert [type(s) for s in first.statements] == [Map, Mix]
+    assert [type(s) for s in first.statements] == [Map, ChannelMatmul]
     assert second.statements[0].sums == (("s", Kind.CHANNEL, u * w),)  # type: ignore[union-attr]

@@ -18,7 +18,7 @@ from metrigen.budget import DERIVE, TooLarge, WorkBudget, depth, limited, nodes,
 from metrigen.console import Patience
 from metrigen.emit.notation import text
 from metrigen.ir.interpreter import run
-from metrigen.ir.nodes import Array, Kind, Leaf, Map, Program
+from metrigen.ir.nodes import Array, Kind, Load, Map, Program
 from metrigen.passes import lets
 from metrigen.passes.fuse import fuse
 from metrigen.physics.size import expanded_nodes
@@ -164,7 +164,7 @@ def test_a_variation_in_let_form_is_the_variation(name: str, monkeypatch: pytest
 
 
 def test_values_of_one_name_stay_apart_when_statements_are_merged() -> None:
-    x, w = Leaf("x", (0,)), sp.Symbol("w__1", real=True)
+    x, w = Load("x", (0,)), sp.Symbol("w__1", real=True)
     one = Map(stores=(("a", w * x),), lets=((w, sp.sin(x)),))
     two = Map(stores=(("b", w * x),), lets=((w, sp.cos(x)),))
     program = Program("p", (Array("x", Kind.SITE),), (one, two), ("a", "b"))

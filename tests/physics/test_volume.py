@@ -31,7 +31,7 @@ from metrigen import (
 )
 from metrigen.discretise.lattice_probe import Stencil
 from metrigen.discretise.lattice_volume import lattice_volume, log_determinant, shears
-from metrigen.ir.nodes import Leaf, Map
+from metrigen.ir.nodes import Load, Map
 from metrigen.programs import discretised
 from tests.lattice.systems import lattice_dynamics
 
@@ -111,7 +111,7 @@ def test_a_step_that_changes_volumes_is_refused_with_its_determinant() -> None:
 def test_an_update_that_reads_what_has_moved_is_no_shear() -> None:
     step, names = discretised(derive(pendulum(SymplecticEuler(1, 0.1))))[1], ("q", "p")
     assert shears(step, names) == 2
-    ahead = Map(stores=(("q__9", Leaf("q", ()) + Leaf("p", ())),))
+    ahead = Map(stores=(("q__9", Load("q", ()) + Load("p", ())),))
     assert shears(replace(step, body=(ahead, *step.body)), names) is None  # q has moved, the kick reads where it was
     assert shears(discretised(derive(pendulum(ExplicitEuler(1, 0.1))))[1], names) is None
 

@@ -16,7 +16,7 @@ import torch
 from metrigen import Dissipation, Exponential, Param, SpecError, StructureError, canonical, derive, mix, total
 from metrigen.discretise.sequence_laws import sequence_laws
 from metrigen.integrators.scan import Scan, scan_of
-from metrigen.ir.nodes import Cayley, Mix, Program
+from metrigen.ir.nodes import Cayley, ChannelMatmul, Program
 from tests.lattice.emitted import compiled
 from tests.sequence.checks import check_gradients, walked
 from tests.sequence.coupled import COUPLED, B, D, alike, module, s
@@ -263,7 +263,7 @@ def spoilt(scan: Scan, how: str) -> Scan:
         return replace(program, body=body)
 
     if how == "transposed":
-        return replace(scan, step=changed(scan.step, Mix, transpose=True))
+        return replace(scan, step=changed(scan.step, ChannelMatmul, transpose=True))
     assert scan.rotation is not None
     body = tuple(
         replace(x, expr=x.expr * sp.Float(1 + 1e-9)) if not isinstance(x, Cayley) else x for x in scan.rotation.body

@@ -41,7 +41,7 @@ def test_forward_names_every_argument(name: str) -> None:
 def test_forward_of_the_gallery_names_every_argument(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     path = Path(f"specs/gallery/{name}.py")
-    files = package_files(compile_file(path, on_spec=lambda shown: None, on_stage=lambda stage: None))
+    files = package_files(compile_file(path, on_stage=lambda stage: None))
     found = [x for x in ast.walk(ast.parse(files["module.py"])) if isinstance(x, ast.FunctionDef)]
     forward = next(x for x in found if x.name == "forward")
     names = [a.arg for a in (*forward.args.args, *forward.args.kwonlyargs)]

@@ -257,7 +257,7 @@ class Heun(TimeStepper):
 
     def step(self, dynamics: Dynamics) -> Program:
         builder, equations = Builder(dynamics), RightHandSide.of(dynamics)
-        start, (first, second) = {a.name: dynamics.leaf(a.name) for a in dynamics.state}, self.moments(dynamics)
+        start, (first, second) = {a.name: dynamics.load(a.name) for a in dynamics.state}, self.moments(dynamics)
         one = equations.at(builder, start, first)
         there = {n: builder.map(f"{n}__at", start[n] + self.dt * k) for n, k in one.items()}
         two = equations.at(builder, there, second)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import torch
@@ -28,14 +26,8 @@ from trainers.cifar_profile import measure
 from trainers.cifar_training import SMOOTHING, Task, batch_of, examine, groups_of, steps_per_epoch, train
 from trainers.common import CHECKPOINT, EARLIER, Display, ResumeError, Run, make_fabric, read_meta, spec_hash
 
+Ran = Callable[..., CompletedProcess[str]]
 TINY = Options(parameters=12_000, blocks=(1, 1, 1), epochs=2, images=96, batch=16, crop=1, flip=False)
-
-
-def run_cli(*arguments: str, cwd: Path, launcher: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *launcher, "-m", "trainers.cifar", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLCONFIGDIR": str(cwd)}
-    root = Path(__file__).resolve().parents[2]
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +42,8 @@ def fit(folder: Path, task: Task, options: Options = TINY, **more: object) -> tu
     return load_file(folder / CHECKPOINT), run
 
 
-def test_smoke(tmp_path: Path) -> None:
-    done = run_cli("--smoke", "--out", str(tmp_path), "--name", "it", cwd=tmp_path)
+def test_smoke(run_module: Ran, tmp_path: Path) -> None:
+    done = run_module("trainers.cifar", "--smoke", "--out", str(tmp_path), "--name", "it")
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "it"
     pictures = {"learning.png", "fields.png", "energy.png"}
@@ -78,12 +70,11 @@ def test_a_resumed_run_is_the_run_that_never_stopped(tmp_path: Path, task: Task,
     assert curves[0] == curves[1]
 
 
-def test_two_processes_take_the_mean_of_their_gradients(tmp_path: Path, task: Task) -> None:
+def test_two_processes_take_the_mean_of_their_gradients(run_ranks: Ran, tmp_path: Path, task: Task) -> None:
     options = replace(TINY, parameters=4_000, images=32, epochs=1)
-    two = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    done = run_cli(
-        "--parameters", "4000", "--blocks", "1", "--images", "32", "--epochs", "1", "--batch", "16",
-        "--accelerator", "cpu", "--out", str(tmp_path), "--name", "two", cwd=tmp_path, launcher=two,
+    done = run_ranks(
+        2, "trainers.cifar", "--parameters", "4000", "--blocks", "1", "--images", "32", "--epochs", "1",
+        "--batch", "16", "--accelerator", "cpu", "--out", str(tmp_path), "--name", "two",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     meta = read_meta(tmp_path / "two")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from trainers.hgn_training import energy_drifts
 from trainers.sizes import parameters
 
 SMALL = Sizes(seen=3, glance=4, width=8, recurrent=4)
+TWO = replace(SMALL, planes=2)
 
 
 def moments(step: float = 1e-3) -> np.ndarray:
@@ -105,7 +108,23 @@ def test_a_film_runs_backwards_faster_and_slower() -> None:
     with pytest.raises(ValueError, match=r"dt=-0\.125 must be positive"):
         layer_of(HgnEuler)(start, 3, pace=-1.0)
     with pytest.raises(ValueError, match="has no time step"):
-        Recurrent(4).double()(start, 3, pace=2.0)
+        Recurrent(SMALL).double()(start, 3, pace=2.0)
+
+
+def test_planes_are_worlds_of_their_own_and_their_energies_add_up() -> None:
+    torch.manual_seed(0)
+    both, start = Hamiltonian(Hgn(2)).double(), torch.from_numpy(np.random.default_rng(1).normal(size=(6, 2 * PHASE)))
+    alone, energy = [], torch.zeros(6, 5, dtype=torch.float64)
+    for plane in range(2):
+        one = Hamiltonian(Hgn(1)).double()
+        with torch.no_grad():
+            for mine, theirs in zip(one.parameters(), both.parameters(), strict=True):
+                mine.copy_(theirs if mine.shape == theirs.shape else theirs[plane : plane + 1])
+        own = start[:, plane::2]  # x of both planes, then y, then the momenta
+        alone.append(one(own, 5))
+        energy += one.energy(own, 5)
+    assert torch.allclose(both(start, 5), torch.stack(alone, -1).flatten(-2))
+    assert torch.allclose(both.energy(start, 5), energy)
 
 
 def test_drift_does_not_depend_on_the_zero_or_the_unit_of_energy() -> None:
@@ -114,15 +133,15 @@ def test_drift_does_not_depend_on_the_zero_or_the_unit_of_energy() -> None:
     assert torch.allclose(energy_drifts(energy) * energy[:, 0].std(), torch.tensor([0.5, 1.0, 1.0]))
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_a_film_begins_with_where_the_encoder_says(name: str) -> None:
-    network = build(name, SMALL)
+@pytest.mark.parametrize(("name", "sizes"), [*((name, SMALL) for name in VARIANTS), ("hamiltonian", TWO)])
+def test_a_film_begins_with_where_the_encoder_says(name: str, sizes: Sizes) -> None:
+    network = build(name, sizes)
     seen = torch.rand(2, 3, SIDE * SIDE)
     start = network.start(seen)
     film = network.film(start, 4)
     assert film.shape == (2, 4, SIDE * SIDE)
-    assert torch.allclose(film[:, 0], torch.sigmoid(network.decoder(start[:, :2])))
-    logits, entropy = network(seen, torch.zeros(2, PHASE), 4)
+    assert torch.allclose(film[:, 0], torch.sigmoid(network.decoder(start[:, : sizes.phase // 2])))
+    logits, entropy = network(seen, torch.zeros(2, sizes.phase), 4)
     assert torch.allclose(torch.sigmoid(logits), film)
     mean, log_scale = network.encoder(seen)
     normal = torch.distributions.Normal
@@ -132,16 +151,17 @@ def test_a_film_begins_with_where_the_encoder_says(name: str) -> None:
 
 def test_gradients_reach_every_number_that_is_learned() -> None:
     for name in VARIANTS:
-        network: Film = build(name, SMALL)
-        logits, entropy = network(torch.rand(2, 3, SIDE * SIDE), torch.randn(2, PHASE), 4)
+        network: Film = build(name, TWO)
+        logits, entropy = network(torch.rand(2, 3, SIDE * SIDE), torch.randn(2, TWO.phase), 4)
         (logits.square().mean() + entropy.mean()).backward()
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters() if p.requires_grad)
 
 
 def test_the_models_are_of_equal_size_but_for_more_in_the_recurrent_one() -> None:
-    counts = {name: parameters(build(name, Sizes())) for name in VARIANTS}
-    assert counts["hamiltonian"] == counts["euler"]
-    assert 1 < counts["recurrent"] / counts["hamiltonian"] < 1.05
+    for planes in (1, 2):
+        counts = {name: parameters(build(name, Sizes(planes=planes))) for name in VARIANTS}
+        assert counts["hamiltonian"] == counts["euler"]
+        assert 1 < counts["recurrent"] / counts["hamiltonian"] < 1.05
 
 
 def test_an_unknown_model_is_refused() -> None:

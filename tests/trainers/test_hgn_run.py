@@ -22,7 +22,7 @@ from trainers.common import CHECKPOINT, Display, ResumeError, Run, make_fabric, 
 from trainers.hgn import main
 from trainers.hgn_model import VARIANTS
 from trainers.hgn_systems import SYSTEMS
-from trainers.hgn_training import TEST, Case, Options, batch_of, films_of, horizon, train
+from trainers.hgn_training import TEST, Case, Options, batch_of, films_of, horizon, train, window_of
 
 TINY = Options(
     systems=("pendulum",), models=("hamiltonian", "recurrent"), seeds=(0,), films=8, frames=6, test=4, steps=8, batch=4,
@@ -103,6 +103,16 @@ def test_films_of_training_depend_on_the_seed_and_those_of_the_test_do_not() -> 
     assert not torch.equal(*(films_of(Case("spring", "hamiltonian", 0), stream, 2, 3) for stream in (0, TEST)))
 
 
+def test_a_step_begins_anywhere_up_to_the_first_frame_that_is_allowed() -> None:
+    case, options = Case("bodies", "hamiltonian", 0), replace(TINY, first=2, planes=2)
+    assert batch_of(options, case, 0, 0)[1].shape == (TINY.batch, 8)
+    assert {window_of(TINY, case, step, 0).start for step in range(40)} == {0}
+    assert {window_of(options, case, step, 0).start for step in range(40)} == {0, 1, 2}
+    assert window_of(options, case, 7, 0) == window_of(options, case, 7, 0)
+    lengths = [len(range(TINY.frames)[window_of(options, case, step, 0)]) for step in range(8)]
+    assert all(TINY.seen <= length <= horizon(step, TINY) for step, length in enumerate(lengths))
+
+
 def test_films_of_a_step_grow_to_the_whole() -> None:
     grown = [horizon(step, Options(steps=100)) for step in range(100)]
     assert grown[0] == 5
@@ -130,7 +140,13 @@ def test_a_stopped_run_goes_on_with_its_own_options(tmp_path: Path) -> None:
 
 
 def test_what_cannot_run_is_one_line(tmp_path: Path) -> None:
-    for flag, text in (("--system", "kepler"), ("--model", "lstm"), ("--seeds", "0,0"), ("--frames", "5")):
+    for flag, text in (
+        ("--system", "kepler"),
+        ("--model", "lstm"),
+        ("--seeds", "0,0"),
+        ("--frames", "5"),
+        ("--first", "15"),
+    ):
         done = call(flag, text, "--out", str(tmp_path))
         assert done.exit_code == 2
         assert text in done.output

@@ -23,7 +23,7 @@ from metrigen.manifests import FORMAT
 
 _SOLVING = (
     "On a CPU, `kernels.cpp` takes what is solved together through all steps in cache, and keeps its solutions for the "
-    "way back where a gradient is wanted; elsewhere the torch reference runs."
+    "adjoint where a gradient is wanted; elsewhere the torch reference runs."
 )
 
 _WAVES = (

@@ -10,7 +10,7 @@ from metrigen.backends.cpu.graph_printer import SIZES, GraphRoutine, print_graph
 from metrigen.backends.cpu.vector_math import called
 from metrigen.backends.graph_partition import graph_partition, is_even
 from metrigen.emit.render import render
-from metrigen.ir.nodes import Array, Kind, Mix, Outer, Total
+from metrigen.ir.nodes import Array, ChannelMatmul, ChannelSum, Kind, Outer
 from metrigen.layers.docs import comment, field_docs
 from metrigen.layers.layer import Layer
 from metrigen.passes.vary import bar
@@ -103,7 +103,7 @@ def graph_kernels(layer: Layer) -> GraphKernels | None:
     groups = [_group(layer, name, program, adjoint, routines, docs) for name, program, adjoint, routines in named]
     if any(group is None for group in groups):
         return None
-    coupled = any(isinstance(s, (Mix, Total, Outer)) for p in programs for s in p.body)
+    coupled = any(isinstance(s, (ChannelMatmul, ChannelSum, Outer)) for p in programs for s in p.body)
     return GraphKernels(tuple(group for group in groups if group is not None), coupled, _of_samples(layer))
 
 

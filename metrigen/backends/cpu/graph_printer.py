@@ -15,7 +15,7 @@ from metrigen.backends.cpu.dialect import CPP
 from metrigen.backends.cpu.printer import Function
 from metrigen.backends.graph_partition import AtNodes, GraphFusion, GraphPartition
 from metrigen.ir.edges import Along, EdgeMap
-from metrigen.ir.nodes import Kind, Leaf, Local, Map, Mix, Outer, Program, Total
+from metrigen.ir.nodes import ChannelMatmul, ChannelSum, Kind, Load, Map, Outer, ParameterExpression, Program
 
 SIZES = {Kind.SCALAR: "1", Kind.CHANNEL: "G", Kind.MATRIX: "G * G"}
 
@@ -77,7 +77,7 @@ def print_graph_routine(
     return GraphRoutine(tuple(functions), tuple(inputs), tuple(sites), tuple(edges), kept, _most(buffers))
 
 
-def _local(s: Local, kinds: Mapping[str, Kind], given: Mapping[str, str]) -> list[str]:
+def _local(s: ParameterExpression, kinds: Mapping[str, Kind], given: Mapping[str, str]) -> list[str]:
     """A value of parameters, for all fusion groups."""
     swap: dict[sp.Basic, sp.Basic] = {}
     for a in s.expr.free_symbols:
@@ -207,12 +207,12 @@ class _FusionPrinter:
         lines += [f"    {n}__e = broadcast({CPP.print(named(e))});" for n, e in s.stores]
         if s in self.fusion.owned:
             kept = [f"add({n}__w + at.place(place, c), {n}__e);" for n, _ in s.stores if n in self.bars]
-            kept += [f"{self._sum(n, kind, 'along')} += broadcast({CPP.print(named(e))});"
+            kept += [f"{self._sum(n, 'along')} += broadcast({CPP.print(named(e))});"
                      for n, kind, e in s.sums if n in self.target]  # fmt: skip
             lines += [f"    if (HEAD) {line}" for line in kept]
         return [*lines, "}"]
 
-    def _sum(self, term: str, kind: Kind, name: str) -> str:
+    def _sum(self, term: str, name: str) -> str:
         place, own = self.target[term]
         return f"{place}__{name}[{'c' if own is Kind.CHANNEL else '0'}]"
 
@@ -221,7 +221,7 @@ class _FusionPrinter:
         swap: dict[sp.Basic, sp.Basic] = {a: _like(a, f"{a.name}__l") for a, _ in s.lets}
         for a in {a for e in s.expressions for a in e.free_symbols} - set(swap):
             kind = self.kinds.get(a.name)
-            if isinstance(a, Leaf):
+            if isinstance(a, Load):
                 swap[a] = _like(a, f"{a.array}{suffix}{index}")
             elif kind in (Kind.CHANNEL, Kind.SCALAR):
                 swap[a] = _like(a, f"{a.name}__c{'[c]' * (kind is Kind.CHANNEL)}")
@@ -237,9 +237,9 @@ class _FusionPrinter:
             place = self.target[s.out][0]
             inner = f"{place}__sum[c * G + d] += {s.left}__n[c] * {s.right}__n[d];"
             return [f"for (long c = 0; c < G; ++c) for (long d = 0; d < G; ++d) {inner}"]
-        if isinstance(s, Total):
+        if isinstance(s, ChannelSum):
             return [f"V {s.out}__n[G];", f"total({s.src}__n, {s.out}__n);"]
-        if isinstance(s, Mix):
+        if isinstance(s, ChannelMatmul):
             by = "mix_transposed" if s.transpose else "mix"
             return [f"V {s.out}__n[G];", f"{by}({s.matrix}__c, {s.src}__n, {s.out}__n);"]
         named = self._named(s, "__n", "[c]")
@@ -247,7 +247,7 @@ class _FusionPrinter:
         lines.append("for (long c = 0; c < G; ++c) {")
         lines += [f"    const auto {a.name}__l = {CPP.print(named(e))};" for a, e in s.lets]
         lines += [f"    {n}__n[c] = broadcast({CPP.print(named(e))});" for n, e in s.stores]
-        lines += [f"    {self._sum(n, kind, 'sum')} += broadcast({CPP.print(named(e))});"
+        lines += [f"    {self._sum(n, 'sum')} += broadcast({CPP.print(named(e))});"
                   for n, kind, e in s.sums if n in self.target]  # fmt: skip
         return [*lines, "}"]
 

@@ -1,6 +1,6 @@
 """Steps that solve equations, and their adjoint, on the CPU: ``evolve`` and ``evolve_adjoint`` of ``kernels.cpp``.
 
-A step gives the fields after it and every solution that is none of them. The way back is handed these: it solves one
+A step gives the fields after it and every solution that is none of them. The adjoint is handed these: it solves one
 linear equation for each, and nothing again.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 from metrigen.backends.cpu.group import Group, Points, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
-from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program, Statement
+from metrigen.ir.nodes import Accumulate, Array, Kind, Load, Map, Program, Statement
 from metrigen.ir.queries import equations_in
 from metrigen.layers.docs import field_docs
 from metrigen.passes.points import jacobian
@@ -45,8 +45,8 @@ def implicit_group(lowered: Lowered, points: Points, done: Done) -> Printed | No
     return _print(replace(found, on_request=frozenset(evolution.on_request)), named, body, step, state, points)
 
 
-def kept_planes(lowered: Lowered) -> int:
-    """Fields that a step keeps for the way back: those after it, and the solutions that are none of them."""
+def saved_planes(lowered: Lowered) -> int:
+    """Fields that a step keeps for the adjoint: those after it, and the solutions that are none of them."""
     return len(_step(lowered.step.body).outputs)
 
 
@@ -90,7 +90,7 @@ def _step(body: Program) -> Program:
         name: expr.array
         for s in body.body if isinstance(s, Map)
         for name, expr in s.stores
-        if isinstance(expr, Leaf) and expr.array in solutions and not any(expr.offset)
+        if isinstance(expr, Load) and expr.array in solutions and not any(expr.offset)
     }  # fmt: skip
     outputs = [same.get(name, name) for name in body.outputs]
     return replace(body, name="step", outputs=tuple(dict.fromkeys((*outputs, *solutions))))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from metrigen.backends.cpu.group import Points, Printed
-from metrigen.backends.cpu.implicit import implicit_group, kept_planes
+from metrigen.backends.cpu.implicit import implicit_group, saved_planes
 from metrigen.backends.cpu.minimum import minimum_group
 from metrigen.backends.cpu.names import is_taken
 from metrigen.backends.cpu.reading import readout_group
@@ -19,7 +19,7 @@ from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady, S
 from metrigen.emit.render import render
 from metrigen.ir.implicit import Root, RootAdjoint, SiteSum
 from metrigen.ir.modes import Walls
-from metrigen.ir.nodes import Array, Inside, Kind, Leaf, Map, Mix, Program, Statement, Total, Units
+from metrigen.ir.nodes import Array, ChannelMatmul, ChannelSum, Inside, Kind, Load, Map, Program, Statement, Units
 from metrigen.ir.queries import equations_in, learned_in, solves_in
 from metrigen.passes.pipeline import AT_A_POINT, apply
 from metrigen.passes.vary import bar
@@ -37,7 +37,7 @@ class CpuKernels:
     fixed, given  what the steps (the solve) and the readout are handed; sums of them those that are summed
     carried, reach  fields that go from step to step, and how many sites a step can carry a value
     walls   how the lattice goes on for the waves that constraints are solved by; None where there are none
-    kept, solves  fields that a step keeps for the way back and equations that it solves, 0 where it solves none
+    kept, solves  fields that a step keeps for the adjoint and equations that it solves, 0 where it solves none
     points  what lies along the vectors of a system of ODEs at a point; units: whether networks are evaluated
     minimum whether it is a nonlinear steady state that is solved for
     reads   whether states are read right after the steps that lead to them
@@ -164,7 +164,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered, done: Done) -> CpuKern
         return None
     programs, minimum = _all_programs(lowered), isinstance(evolution, NonlinearSteady)
     atoms = [a for p in programs for s in p.body if isinstance(s, Map) for e in s.expressions
-             for a in e.atoms(Leaf, Inside)]  # fmt: skip
+             for a in e.atoms(Load, Inside)]  # fmt: skip
     rank = len(lowered.dynamics.origin)
     return CpuKernels(
         groups=(
@@ -195,7 +195,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered, done: Done) -> CpuKern
         minimum=minimum,
         on_request=lowered.on_request,
         of_samples=() if solving else tuple(map(_spec_name, _of_samples(lowered, points))),
-        kept=kept_planes(lowered) if solving else 0,
+        kept=saved_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in body),
         walls=walls_of_all(programs),
     )
@@ -362,7 +362,7 @@ def _spec_name(name: str) -> str:
 
 
 def _is_coupled(programs: Sequence[Program]) -> bool:
-    return any(isinstance(s, (Mix, Total)) or _sums_channels(s) for p in programs for s in p.body)
+    return any(isinstance(s, (ChannelMatmul, ChannelSum)) or _sums_channels(s) for p in programs for s in p.body)
 
 
 def _has_units(programs: Sequence[Program]) -> bool:
@@ -378,7 +378,7 @@ def _block(derivation: Derivation, programs: Sequence[Program], evolution: Evolu
         return None
     if not _is_coupled(programs):
         return 1
-    if any(isinstance(s, Total) or _sums_channels(s) for p in programs for s in p.body):
+    if any(isinstance(s, ChannelSum) or _sums_channels(s) for p in programs for s in p.body):
         return None
     blocks = {s.block for e in derivation.densities for s in e.free_symbols if isinstance(s, Param) and s.is_matrix}
     return blocks.pop() if len(blocks) == 1 else None

@@ -20,17 +20,17 @@ from metrigen.backends.cpu.waves import solve_call
 from metrigen.ir.implicit import Equation, Root, RootAdjoint, SiteSum
 from metrigen.ir.nodes import (
     Accumulate,
+    ChannelMatmul,
+    ChannelSum,
     Inside,
     Kind,
-    Leaf,
+    Load,
     Map,
-    Mix,
     Offset,
     Outer,
     Outside,
     Program,
     Solve,
-    Total,
     Units,
     offset_text,
 )
@@ -302,9 +302,9 @@ class _FusionPrinter:
         lines: list[str] = []
         own = {symbol for symbol, _ in statement.lets}
         for a in atoms:
-            if isinstance(a, Leaf) and a.array in inside and not any(a.offset):
+            if isinstance(a, Load) and a.array in inside and not any(a.offset):
                 swap[a] = sp.Symbol(f"{a.array}__at[c]" if coupled else a.array, real=True)
-            elif isinstance(a, Leaf):
+            elif isinstance(a, Load):
                 lines.append(f"const V {a.name} = {self._load(a.array, plane, _steps(a.offset))};")
             elif isinstance(a, Inside):
                 lines.append(f"const V {a.name} = {_indicator(a)};")
@@ -326,10 +326,10 @@ class _FusionPrinter:
     def _units(self, statement: Units, inside: set[str]) -> list[str]:
         """Sums over the units of a network at one vector of sites of channel c."""
 
-        def load(leaf: Leaf) -> str:
-            return f"{leaf.array}__at[c]" if leaf.array in inside else self._load(leaf.array, _OF_CHANNEL)
+        def value(load: Load) -> str:
+            return f"{load.array}__at[c]" if load.array in inside else self._load(load.array, _OF_CHANNEL)
 
-        lines = unit_lines(statement, load, self.target)
+        lines = unit_lines(statement, value, self.target)
         for n, _ in statement.stores:
             lines.append(f"{n}__at[c] = {n};")
             lines += [self._store(n, _OF_CHANNEL, n)] if n in self.fusion.kept else []
@@ -346,7 +346,7 @@ class _FusionPrinter:
         store = "store_result(at, last, " if array in self.layout.streamed else store
         return f"{store}{array}__row + {plane.format(kind)}j, {value});"
 
-    def _channel_map(self, statement: Mix | Total, inside: set[str]) -> list[str]:
+    def _channel_map(self, statement: ChannelMatmul | ChannelSum, inside: set[str]) -> list[str]:
         """All channels of a vector of sites through a matrix, or summed."""
         src, out = statement.src, statement.out
         lines, source = [], f"{src}__at"
@@ -354,9 +354,9 @@ class _FusionPrinter:
             lines.append(f"V {source}[G];")
             lines.append(f"for (long c = 0; c < G; ++c) {source}[c] = {self._load(src, _OF_CHANNEL)};")
             inside.add(src)
-        if isinstance(statement, Mix):
-            turned = "mix_transposed" if statement.transpose else "mix"
-            lines.append(f"{turned}({statement.matrix}, {source}, {out}__at);")
+        if isinstance(statement, ChannelMatmul):
+            call = "mix_transposed" if statement.transpose else "mix"
+            lines.append(f"{call}({statement.matrix}, {source}, {out}__at);")
         else:
             lines.append(f"total({source}, {out}__at);")
         if out in self.fusion.kept:

@@ -15,7 +15,7 @@ from metrigen.ir.statement import unknown
 from metrigen.spec.functions import expm1
 
 # Names that the C++ around a function uses itself.
-TAKEN = frozenset("R V LANES load store broadcast std Turn Growth Stumpff turn Word Bits omp".split())
+TAKEN = frozenset("R V LANES load store broadcast std Turn Growth Stumpff rotate Word Bits omp".split())
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def _sources(scan: Scan) -> dict[str, str]:
 
 
 def _coupled(scan: Scan, step: SequentialScan, adjoint: SequentialScan) -> dict[str, Any]:
-    """What the walk over coupled channels is written from."""
+    """What the scan of coupled channels is written from."""
     fixed = _step_fixed(scan)
     cotangents = {bar(out): f"g[{i}]" for i, out in enumerate(scan.step.outputs)}
     flowed = [*_places("back", len(scan.fields)), *_places("into", len(scan.tokens)), *(f"own[{k}]" for k in fixed)]
@@ -99,7 +99,7 @@ def _parts(
             [sources[a.name] for a in sequential.tail.inputs] + [results[n] for n in sequential.tail.outputs]
         ),
         "early": [f"{results[n]} = {rows[sequential.held[i]]};" for n, i in sequential.early.items()],
-        "turned": _by_matrix(scan, [(t.matrix, t.src, t.dst) for t in sequential.turned]),
+        "rotated": _by_matrix(scan, [(t.matrix, t.src, t.dst) for t in sequential.rotated]),
         "products": _by_matrix(scan, [(p.matrix, p.left, p.right) for p in sequential.products]),
     }
 

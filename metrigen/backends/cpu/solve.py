@@ -7,7 +7,7 @@ from dataclasses import replace
 from metrigen.backends.cpu.group import Group, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
 from metrigen.discretise.steady_programs import LinearSteady, StencilSteady
-from metrigen.ir.nodes import Accumulate, Array, Kind, Leaf, Map, Program
+from metrigen.ir.nodes import Accumulate, Array, Kind, Load, Map, Program
 from metrigen.layers.docs import field_docs
 from metrigen.passes.partition import neighbour_reads
 from metrigen.passes.vary import bar
@@ -51,7 +51,7 @@ def _with_curvature(apply: Program, unknown: str, rank: int) -> Program:
     """A u and, in the same fusion group, u . A u."""
     (image,) = apply.outputs
     origin = (0,) * rank
-    term = Map(sums=(("curvature__sum", Kind.CHANNEL, Leaf(unknown, origin) * Leaf(image, origin)),))
+    term = Map(sums=(("curvature__sum", Kind.CHANNEL, Load(unknown, origin) * Load(image, origin)),))
     total = Accumulate(_CURVATURE.name, Kind.CHANNEL, ("curvature__sum",))
     return replace(apply, body=(*apply.body, term, total), outputs=(*apply.outputs, _CURVATURE.name))
 

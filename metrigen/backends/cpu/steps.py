@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from metrigen.backends.cpu.group import Group, Points, Printed, group, printed
 from metrigen.backends.cpu.printer import Layout, Routine, call, print_routine
-from metrigen.ir.nodes import Kind, Leaf, Map
+from metrigen.ir.nodes import Kind, Load, Map
 from metrigen.ir.queries import solves_in
 from metrigen.layers.docs import field_docs
 from metrigen.passes.collect import collect_coefficients
@@ -167,5 +167,5 @@ def reach(group: Group) -> int:
 
 def _widest(fusion: FusionGroup) -> int:
     maps = [s for s in fusion.statements if isinstance(s, Map)]
-    offsets = (leaf.offset for s in maps for e in s.expressions for leaf in e.atoms(Leaf))
+    offsets = (load.offset for s in maps for e in s.expressions for load in e.atoms(Load))
     return max((abs(o) for offset in offsets for o in offset), default=0)

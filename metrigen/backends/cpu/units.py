@@ -8,17 +8,17 @@ import sympy as sp
 
 from metrigen.backends.cpu.dialect import CPP
 from metrigen.backends.units import unit_pass
-from metrigen.ir.leaves import Leaf
+from metrigen.ir.loads import Load
 from metrigen.ir.units import Units
 
 
-def unit_lines(statement: Units, load: Callable[[Leaf], str], target: Mapping[str, str]) -> list[str]:
-    """The lines of a statement for channel ``c``: every store a value of its own name. ``load`` gives what a leaf is at
-    the vector, ``target`` the sum that a term is added to."""
+def unit_lines(statement: Units, value: Callable[[Load], str], target: Mapping[str, str]) -> list[str]:
+    """The lines of a statement for channel ``c``: every store a value of its own name. ``value`` gives what a load is
+    at the vector, ``target`` the sum that a term is added to."""
     count, size = statement.count, len(statement.columns)
-    at: dict[sp.Basic, sp.Basic] = {x: sp.Symbol(f"{x.name}__x", real=True) for x in statement.leaves}
+    at: dict[sp.Basic, sp.Basic] = {x: sp.Symbol(f"{x.name}__x", real=True) for x in statement.loads}
     one = unit_pass(statement, at, target)
-    lines = [f"const V {at[leaf]} = {load(leaf)};" for leaf in statement.leaves]
+    lines = [f"const V {at[load]} = {value(load)};" for load in statement.loads]
     lines += [f"V {name}{{}};" for name, _ in one.stores]
     lines += [f"const R* unit__ = {statement.table} + c * {count * size};"]
     lines += [f"for (long k__ = 0; k__ < {count}; ++k__, unit__ += {size}) {{"]

@@ -15,19 +15,19 @@ from metrigen.ir.nodes import (
     Accumulate,
     Cayley,
     CayleyAdjoint,
-    Fold,
+    ChannelMatmul,
+    ChannelSum,
     Inside,
     Kind,
-    Leaf,
-    Local,
+    Load,
     Map,
-    Mix,
     Outer,
     Outside,
+    ParameterExpression,
     Program,
+    Reduction,
     Solve,
     Statement,
-    Total,
     Units,
 )
 from metrigen.ir.queries import learned_in, summed_into
@@ -99,8 +99,8 @@ class _Writer:
             summed = f"{statement.src}.sum({over}, keepdim=True).expand_as({statement.src})" if over else statement.src
             self.lines.append(f"{statement.out} = {summed}")
             return
-        if isinstance(statement, Mix) and statement.matrix in self.blocks:
-            call = "turned_back" if statement.transpose else "turned"
+        if isinstance(statement, ChannelMatmul) and statement.matrix in self.blocks:
+            call = "rotated_back" if statement.transpose else "rotated"
             self.lines.append(f"{statement.out} = {call}({statement.matrix}, {statement.src})")
             return
         if isinstance(statement, Outer) and self.owner[statement.out] in self.blocks:
@@ -118,11 +118,11 @@ class _Writer:
 
     def _map(self, statement: Map) -> None:
         atoms = {atom for e in statement.expressions for atom in e.free_symbols}
-        for atom in sorted((a for a in atoms if isinstance(a, (Leaf, Inside))), key=lambda a: a.name):
+        for atom in sorted((a for a in atoms if isinstance(a, (Load, Inside))), key=lambda a: a.name):
             if atom.name in self.read or not any(atom.offset):
                 continue
             self.read.add(atom.name)
-            if isinstance(atom, Leaf):
+            if isinstance(atom, Load):
                 self.lines.append(f"{atom.name} = shift({atom.array}, {atom.offset})")
             else:
                 complement = "1.0 - " if isinstance(atom, Outside) else ""
@@ -130,7 +130,7 @@ class _Writer:
         views = {
             a: sp.Symbol(f"{a.name}__c", real=True)
             for a in sorted(atoms, key=lambda a: a.name)
-            if self.rank and self.kinds.get(a.name) is Kind.CHANNEL and not isinstance(a, Leaf)
+            if self.rank and self.kinds.get(a.name) is Kind.CHANNEL and not isinstance(a, Load)
         }
         for a, view in views.items():
             if view.name not in self.read:
@@ -156,21 +156,21 @@ def store_lines(statement: Map, views: Mapping[sp.Symbol, sp.Symbol], like: str)
         if expr.is_Symbol and expr.name == name:
             continue
         text = TORCH.print(expr.xreplace(views))
-        whole = expr.has(Leaf) or bool(own & expr.free_symbols)
+        whole = expr.has(Load) or bool(own & expr.free_symbols)
         lines.append(f"{name} = {text}" if whole else f"{name} = torch.zeros_like({like}) + {text}")
     return lines
 
 
 def statement_line(statement: Statement) -> list[str]:
     """A statement on whole arrays, as torch code."""
-    if isinstance(statement, Local):
+    if isinstance(statement, ParameterExpression):
         return [f"{statement.out} = {TORCH.print(statement.expr)}"]
-    if isinstance(statement, Fold):
+    if isinstance(statement, Reduction):
         return [f"{statement.out} = {statement.src}.sum()"]
-    if isinstance(statement, Mix):
+    if isinstance(statement, ChannelMatmul):
         order = "dc" if statement.transpose else "cd"
         return [f'{statement.out} = torch.einsum("{order},bd...->bc...", {statement.matrix}, {statement.src})']
-    if isinstance(statement, Total):
+    if isinstance(statement, ChannelSum):
         return [f"{statement.out} = {statement.src}.sum(1, keepdim=True).expand_as({statement.src})"]
     if isinstance(statement, Outer):
         return [f'{statement.out} = torch.einsum("bc...,bd...->cd", {statement.left}, {statement.right})']

@@ -15,7 +15,7 @@ from metrigen.backends.triton.evolve_arrays import Arrays
 from metrigen.backends.triton.plane import Neighbours, PlaneFunction
 from metrigen.backends.triton.printer import asked
 from metrigen.backends.triton.units import rows, sums_of, unit_call
-from metrigen.ir.nodes import Accumulate, Kind, Map, Mix, Outer, Program, Statement, Total, Units
+from metrigen.ir.nodes import Accumulate, ChannelMatmul, ChannelSum, Kind, Map, Outer, Program, Statement, Units
 from metrigen.ir.statement import unknown
 from metrigen.passes.vary import bar
 
@@ -98,8 +98,8 @@ class _Writer(Arrays):
 
     def _needed(self, functions: tuple[PlaneFunction, ...]) -> list[str]:
         """Index tiles and indicators that the functions take."""
-        names = {n for f in functions for n in (*f.nears, *f.insides)}
-        return [n for n in (*self.nears, *self.insides) if n in names]
+        names = {n for f in functions for n in (*f.index_tiles, *f.insides)}
+        return [n for n in (*self.index_tiles, *self.insides) if n in names]
 
     def _pointers(self, program: Program) -> list[str]:
         kinds = (Kind.SITE, Kind.CHANNEL, Kind.SCALAR, Kind.MATRIX, Kind.UNITS)
@@ -144,7 +144,7 @@ class _Writer(Arrays):
                 function = next(ready)
                 lines += self._map(function, memory)
                 lines += self._collect(function) if functions is self.reverse else []
-            elif isinstance(statement, Mix):
+            elif isinstance(statement, ChannelMatmul):
                 helper = "mix_transposed" if statement.transpose else "mix"
                 self.helpers.add(helper)
                 source = self._planes(statement.src, memory)
@@ -152,7 +152,7 @@ class _Writer(Arrays):
                 lines.append(f"{statement.out} = _{helper}({given})")
             elif isinstance(statement, Units):
                 lines += self._units(statement, next(units), memory)
-            elif isinstance(statement, Total):
+            elif isinstance(statement, ChannelSum):
                 self.helpers.add("total")
                 lines.append(f"{statement.out} = _total({self._planes(statement.src, memory)}, GROUP__)")
             elif not isinstance(statement, (Outer, Accumulate)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metrigen.backends.triton.plane import Neighbours, plane_functions
 from metrigen.backends.triton.units import unit_functions
-from metrigen.ir.nodes import Accumulate, Kind, Mix, Outer, Program, Total
+from metrigen.ir.nodes import Accumulate, ChannelMatmul, ChannelSum, Kind, Outer, Program
 from metrigen.passes.vary import bar
 
 
@@ -21,7 +21,7 @@ class Arrays:
     ) -> None:
         self.on_request = on_request
         self.step, self.adjoint, self.fields, self.neighbours = step, adjoint, fields, neighbours
-        self.grouped = any(isinstance(s, (Mix, Total)) for s in step.body)
+        self.grouped = any(isinstance(s, (ChannelMatmul, ChannelSum)) for s in step.body)
         self.functions = plane_functions(step, "step", neighbours)
         self.reverse = plane_functions(adjoint, "step_adjoint", neighbours)
         self.units = unit_functions(step, "step")
@@ -35,7 +35,7 @@ class Arrays:
         self.sizes = ["N__", *(f"N{axis}__" for axis in range(neighbours.rank)), "TILE__"]
         self.sizes += ["GROUP__"] if self.grouped else []
         everything = (*self.functions, *self.reverse)
-        self.nears = [f"near__{k}" for k in range(len(neighbours.sets))]
+        self.index_tiles = [f"neighbour__{k}" for k in range(len(neighbours.sets))]
         self.insides = [m.name for m in neighbours.inside if any(m.name in f.insides for f in everything)]
 
     @property

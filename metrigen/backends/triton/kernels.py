@@ -16,7 +16,7 @@ from metrigen.backends.triton.printer import Driver, print_kernels
 from metrigen.backends.triton.solve import Solve, print_solve, solvable
 from metrigen.discretise.steady_programs import StencilSteady
 from metrigen.emit.render import render
-from metrigen.ir.nodes import Cayley, Mix, Total
+from metrigen.ir.nodes import Cayley, ChannelMatmul, ChannelSum
 from metrigen.layers.docs import docstring, field_docs, part
 from metrigen.layers.layer import Layer
 from metrigen.layers.operators import solve_programs
@@ -137,9 +137,9 @@ def _block(layer: Layer) -> int | None:
     turned = {s.out: s.matrix for s in prologue if isinstance(s, Cayley)}
     blocks = []
     for statement in body.body:
-        if isinstance(statement, Total):
+        if isinstance(statement, ChannelSum):
             return None
-        if isinstance(statement, Mix):
+        if isinstance(statement, ChannelMatmul):
             param = layer.given.parameters.get(turned.get(statement.matrix, statement.matrix))
             if not isinstance(param, Param) or param.block is None:
                 return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from metrigen.backends.triton.dialect import TRITON
-from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program
+from metrigen.ir.nodes import Inside, Kind, Load, Map, Offset, Outside, Program
 from metrigen.ir.queries import maps_in
 
 Offsets = tuple[Offset, ...]
@@ -20,7 +20,7 @@ Offsets = tuple[Offset, ...]
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The index tiles of a package: ``near__k`` reads the offsets ``sets[k]``; ``inside`` are its indicators."""
+    """The index tiles of a package: ``neighbour__k`` reads the offsets ``sets[k]``; ``inside`` are its indicators."""
 
     sets: tuple[Offsets, ...]
     inside: tuple[Inside, ...]
@@ -28,20 +28,20 @@ class Neighbours:
     periodic: bool
 
     def name(self, offsets: Offsets) -> str:
-        return f"near__{self.sets.index(offsets)}"
+        return f"neighbour__{self.sets.index(offsets)}"
 
     def lines(self, needed: Iterable[str]) -> list[str]:
         """Index tiles and indicators named in ``needed``, from the coordinates ``i0__``, ``i1__``, ..."""
         wanted = set(needed)
         out: list[str] = []
-        sets = [(k, s) for k, s in enumerate(self.sets) if f"near__{k}" in wanted]
+        sets = [(k, s) for k, s in enumerate(self.sets) if f"neighbour__{k}" in wanted]
         marks = [mark for mark in self.inside if mark.name in wanted]
         for k, offsets in sets:
             padded = [self._index(o) for o in offsets] + ["at__"] * (width(offsets) - len(offsets))
             out.append(f"# {', '.join(str(o) for o in offsets)}")
             text = packed(padded)
-            out.append(f"near__{k} = tl.reshape({text}, [{len(padded)} * TILE__])" if len(padded) > 1 else
-                       f"near__{k} = {text}")  # fmt: skip
+            out.append(f"neighbour__{k} = tl.reshape({text}, [{len(padded)} * TILE__])" if len(padded) > 1 else
+                       f"neighbour__{k} = {text}")  # fmt: skip
         for mark in marks:
             complement = "1.0 - " if isinstance(mark, Outside) else ""
             out.append(f"{mark.name} = {complement}({self._within(mark.offset)}).to(ACC)")
@@ -110,8 +110,8 @@ def packed(names: list[str]) -> str:
 
 def read_helper(count: int, periodic: bool) -> dict[str, object]:
     """The lines of ``_read{count}``: one gather, taken apart into its offsets."""
-    clamped = "tl.where(near < 0, 0.0, tl.gather(plane, tl.maximum(near, 0), 0))"
-    found = "tl.gather(plane, near, 0)" if periodic else clamped
+    clamped = "tl.where(neighbour < 0, 0.0, tl.gather(plane, tl.maximum(neighbour, 0), 0))"
+    found = "tl.gather(plane, neighbour, 0)" if periodic else clamped
     if count == 1:
         return {"count": 1, "lines": [f"return {found}"]}
     twos = ", ".join(["2"] * (count.bit_length() - 1))
@@ -134,14 +134,14 @@ class PlaneFunction:
     insides: tuple[str, ...]
     channels: tuple[str, ...]
     scalars: tuple[str, ...]
-    nears: tuple[str, ...]
+    index_tiles: tuple[str, ...]
     constants: tuple[str, ...]
     lines: tuple[str, ...]
     results: tuple[str, ...]
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        return (*self.sites, *self.insides, *self.channels, *self.scalars, *self.nears)
+        return (*self.sites, *self.insides, *self.channels, *self.scalars, *self.index_tiles)
 
     @property
     def signature(self) -> tuple[str, ...]:
@@ -160,15 +160,15 @@ class PlaneFunction:
         given = [f"_load_plane({memory[n]} + c__ * N__, ok__, ACC)" if n in memory else f"{n}[c__]" for n in self.sites]
         given += self.insides
         given += [f"_coefficient({n}_ptr, first__ + c__, ACC)" for n in self.channels]
-        given += [*self.scalars, *self.nears, *self.constants]
+        given += [*self.scalars, *self.index_tiles, *self.constants]
         return f"{self.name}({', '.join(given)})"
 
 
 def reads_of(statement: Map) -> dict[str, Offsets]:
     """Site array -> the offsets other than the site itself at which a ``Map`` reads it, in order."""
     found: dict[str, set[Offset]] = {}
-    for leaf in (a for e in statement.expressions for a in e.free_symbols if isinstance(a, Leaf)):
-        found.setdefault(leaf.array, set()).update({leaf.offset} if any(leaf.offset) else ())
+    for load in (a for e in statement.expressions for a in e.free_symbols if isinstance(a, Load)):
+        found.setdefault(load.array, set()).update({load.offset} if any(load.offset) else ())
     return {array: tuple(sorted(offsets)) for array, offsets in sorted(found.items())}
 
 
@@ -192,7 +192,7 @@ def neighbours_of(programs: Iterable[Program], rank: int, periodic: bool) -> Nei
     sets: set[Offsets] = set()
     marks: set[Inside] = set()
     for program in programs:
-        for statement in maps_in(program, "near_of"):
+        for statement in maps_in(program, "neighbours_of"):
             sets |= {offsets for offsets in reads_of(statement).values() if offsets}
             marks |= {a for e in statement.expressions for a in e.free_symbols if isinstance(a, Inside)}
     order: Callable[[Offsets], tuple[int, Offsets]] = lambda s: (len(s), s)
@@ -204,17 +204,17 @@ def plane_function(statement: Map, name: str, kinds: Mapping[str, Kind], neighbo
     statement = inlined(statement)
     atoms = sorted({a for e in statement.expressions for a in e.free_symbols}, key=lambda a: a.name)
     own = {symbol for symbol, _ in statement.lets}
-    plain = [a for a in atoms if not isinstance(a, (Leaf, Inside)) and a not in own]
+    plain = [a for a in atoms if not isinstance(a, (Load, Inside)) and a not in own]
     reads = reads_of(statement)
-    tiles = {a for a in atoms if isinstance(a, (Leaf, Inside))}
+    tiles = {a for a in atoms if isinstance(a, (Load, Inside))}
     lines: list[str] = []
-    nears: list[str] = []
+    index_tiles: list[str] = []
     for array, offsets in reads.items():
         if not offsets:
             continue
         index = neighbours.name(offsets)
-        nears += [index] if index not in nears else []
-        got = [Leaf(array, o).name for o in offsets] + ["_"] * (width(offsets) - len(offsets))
+        index_tiles += [index] if index not in index_tiles else []
+        got = [Load(array, o).name for o in offsets] + ["_"] * (width(offsets) - len(offsets))
         lines.append(f"{', '.join(got)} = _read{width(offsets)}({array}, {index}, TILE__)")
     for symbol, expr in statement.lets:
         tiles |= {symbol} if expr.free_symbols & tiles else set()
@@ -226,14 +226,14 @@ def plane_function(statement: Map, name: str, kinds: Mapping[str, Kind], neighbo
             flat, text = True, f"tl.zeros([TILE__], ACC) + ({text})"
         if text != out:
             lines.append(f"{out} = {text}")
-    constants = (["TILE__"] if nears or flat else []) + (["ACC"] if flat else [])
+    constants = (["TILE__"] if index_tiles or flat else []) + (["ACC"] if flat else [])
     return PlaneFunction(
         name=name,
         sites=tuple(reads),
         insides=tuple(a.name for a in atoms if isinstance(a, Inside)),
         channels=tuple(a.name for a in plain if kinds[a.name] is Kind.CHANNEL),
         scalars=tuple(a.name for a in plain if kinds[a.name] is Kind.SCALAR),
-        nears=tuple(nears),
+        index_tiles=tuple(index_tiles),
         constants=tuple(constants),
         lines=tuple(lines),
         results=(*(n for n, _ in statement.stores), *(n for n, _, _ in statement.sums)),

@@ -17,7 +17,7 @@ from metrigen.backends.triton.dialect import TRITON
 from metrigen.backends.triton.evolution import Kernel
 from metrigen.backends.triton.plane import coordinates, inlined, moved, site_index
 from metrigen.backends.triton.units import unit_kernel
-from metrigen.ir.nodes import Inside, Kind, Leaf, Map, Offset, Outside, Program, Units, offset_text
+from metrigen.ir.nodes import Inside, Kind, Load, Map, Offset, Outside, Program, Units, offset_text
 from metrigen.passes.prune import prune
 
 
@@ -68,19 +68,19 @@ def _kernel(
 ) -> Kernel:
     atoms = sorted({a for e in statement.expressions for a in e.free_symbols}, key=lambda a: a.name)
     own = {symbol for symbol, _ in statement.lets}
-    found = [a for a in atoms if isinstance(a, Leaf)]
+    found = [a for a in atoms if isinstance(a, Load)]
     by_kind = {
         kind: tuple(
-            a.name for a in atoms if not isinstance(a, (Leaf, Inside)) and a not in own and kinds[a.name] is kind
+            a.name for a in atoms if not isinstance(a, (Load, Inside)) and a not in own and kinds[a.name] is kind
         )
         for kind in (Kind.CHANNEL, Kind.SCALAR)
     }
-    lines = _addressing({a.offset for a in atoms if isinstance(a, (Leaf, Inside))}, rank, periodic)
+    lines = _addressing({a.offset for a in atoms if isinstance(a, (Load, Inside))}, rank, periodic)
     lines += [f"{c} = tl.load({c}_ptr + channel__).to(ACC)" for c in by_kind[Kind.CHANNEL]]
     lines += [f"{s} = tl.load({s}_ptr).to(ACC)" for s in by_kind[Kind.SCALAR]]
-    for leaf in found:
-        at = _suffix(leaf.offset)
-        lines.append(f"{leaf.name} = tl.load({leaf.array}_ptr + base__ + at{at}, mask=ok{at}, other=0.0).to(ACC)")
+    for load in found:
+        at = _suffix(load.offset)
+        lines.append(f"{load.name} = tl.load({load.array}_ptr + base__ + at{at}, mask=ok{at}, other=0.0).to(ACC)")
     for a in atoms:
         if isinstance(a, Inside):
             complement = "1.0 - " if isinstance(a, Outside) else ""
@@ -94,7 +94,7 @@ def _kernel(
         lines += asked(added, out in spare)
     return Kernel(
         name,
-        tuple(sorted({leaf.array for leaf in found})),
+        tuple(sorted({load.array for load in found})),
         by_kind[Kind.CHANNEL],
         by_kind[Kind.SCALAR],
         tuple(n for n, _ in statement.stores),

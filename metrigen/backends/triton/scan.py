@@ -83,7 +83,7 @@ def place_token(lines: list[str], k: int, step: int) -> None:
 
 
 def load_back(lines: list[str], fields: Sequence[str], tokens: Sequence[str], k: int) -> None:
-    """What the way back reads at token ``t__ - k``: inputs, cotangents of the states, and the states before it."""
+    """What the adjoint reads at token ``t__ - k``: inputs, cotangents of the states, and the states before it."""
     load_tokens(lines, tokens, k, -1)
     _load(lines, [f"{u}__out" for u in fields], k, f"at{k}__", f"ok{k}__", "0.0")
     lines.append(f"later{k}__ = ok{k}__ & ((t__ - {k} > 0) | (channel__ < 0))")

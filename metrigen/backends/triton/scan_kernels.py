@@ -91,7 +91,7 @@ def _pointers(
 
 
 def _chunks(fields: Sequence[str]) -> dict[str, str]:
-    """The state of a walk and the map of a chunk: how they begin, and where they are kept."""
+    """The state of a scan and the map of a chunk: how they begin, and where they are kept."""
     n = len(fields)
     pairs = [(i * n + j, u, w) for i, u in enumerate(fields) for j, w in enumerate(fields)]
     places = list(enumerate(fields))

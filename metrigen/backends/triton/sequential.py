@@ -44,8 +44,8 @@ def fits(blocks: Sequence[int]) -> bool:
 
 @dataclass(frozen=True)
 class SequentialLoops:
-    """Lines that take a few tokens at once, forward and backward. A walk is as fast as its longest chain, and a round
-    of tokens is loaded while the one before it is walked.
+    """Lines that take a few tokens at once, forward and backward. A scan is as fast as its longest chain, and a round
+    of tokens is loaded while the one before it is taken.
 
     first, adjoint_first    loads of the round at ``t__``
     scan, adjoint           the body of a loop: the round that is loaded, and loads of the next one
@@ -142,13 +142,13 @@ def _token(
             neighbours[row, size] = f"{held[sequential.held[row]]}__of{size}"
             rows = power_of_two(size)
             lines.append(
-                f"{neighbours[row, size]} = _of_block({held[sequential.held[row]]}, near{size}__, {rows}, BLOCK)"
+                f"{neighbours[row, size]} = _of_block({held[sequential.held[row]]}, neighbour{size}__, {rows}, BLOCK)"
             )
         return neighbours[row, size]
 
-    for turned in sequential.turned:
-        tile = of_block(turned.src, names.blocks[turned.matrix])
-        lines.append(f"{held[sequential.held[turned.dst]]} = tl.sum({turned.matrix}__table * {tile}, axis=0)")
+    for rotated in sequential.rotated:
+        tile = of_block(rotated.src, names.blocks[rotated.matrix])
+        lines.append(f"{held[sequential.held[rotated.dst]]} = tl.sum({rotated.matrix}__table * {tile}, axis=0)")
     for product in sequential.products:
         # The transposed sum: what it gathers is what the transposed rotation gathers too.
         tile = of_block(product.left, names.blocks[product.matrix])

@@ -59,7 +59,7 @@ def _tables(blocks: Mapping[str, int]) -> list[str]:
         lines += [
             f"row{size}__ = tl.arange(0, {rows})[:, None]",
             f"in{size}__ = (row{size}__ < {size}) & ok__[None, :]",
-            f"near{size}__ = _near(lane__, {size}, {rows}, BLOCK)",
+            f"neighbour{size}__ = _neighbour(lane__, {size}, {rows}, BLOCK)",
         ]
     for r, size in blocks.items():
         at = f"{r}_ptr + row{size}__ * C__ + channel__[None, :]"

@@ -52,7 +52,7 @@ class _Writer:
 
     def _start(self) -> list[str]:
         """The plane, the operator and its diagonal; 1 on the diagonal of the padding."""
-        needed = [n for f in self.function.values() for n in (*f.nears, *f.insides)]
+        needed = [n for f in self.function.values() for n in (*f.index_tiles, *f.insides)]
         load = {
             Kind.SITE: "{n} = _load_plane({n}_ptr, base__, ok__, ACC)",
             Kind.CHANNEL: "{n} = tl.load({n}_ptr + channel__).to(ACC)",

@@ -49,8 +49,8 @@ def _function(statement: Units, name: str) -> PlaneFunction:
         return f"tl.store({at}, tl.load({at}) + {value})"
 
     return PlaneFunction(
-        name=name, sites=tuple(leaf.array for leaf in statement.leaves), insides=(), channels=(),
-        scalars=(rows(statement.table), *(sums if statement.sums else ())), nears=(), constants=("TILE__", "ACC"),
+        name=name, sites=tuple(load.array for load in statement.loads), insides=(), channels=(),
+        scalars=(rows(statement.table), *(sums if statement.sums else ())), index_tiles=(), constants=("TILE__", "ACC"),
         lines=(*lines, *_loop(statement, rows(statement.table), added)),
         results=tuple(out for out, _ in statement.stores),
     )  # fmt: skip
@@ -82,8 +82,8 @@ def unit_kernel(statement: Units, name: str, site: str) -> tuple[Kernel, list[st
     size = len(statement.columns)
     whole = statement.count * size
     lines = [
-        f"{leaf.array} = tl.load({leaf.array}_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)"
-        for leaf in statement.leaves
+        f"{load.array} = tl.load({load.array}_ptr + base__ + at__, mask=ok__, other=0.0).to(ACC)"
+        for load in statement.loads
     ]
     lines += [f"{out} = tl.zeros([BLOCK], ACC)" for out, _ in statement.stores]
 
@@ -95,7 +95,7 @@ def unit_kernel(statement: Units, name: str, site: str) -> tuple[Kernel, list[st
         f"tl.store({out}_ptr + base__ + at__, {out}.to({out}_ptr.dtype.element_ty), mask=ok__)"
         for out, _ in statement.stores
     ]
-    sites = tuple(leaf.array for leaf in statement.leaves)
+    sites = tuple(load.array for load in statement.loads)
     outs, sums = tuple(n for n, _ in statement.stores), tuple(n for n, _ in statement.sums)
     launch = [f"{out} = _new({site})" for out in outs]
     shape = f"(*partials({site}).shape, {statement.count}, {size})"
@@ -109,7 +109,7 @@ def unit_kernel(statement: Units, name: str, site: str) -> tuple[Kernel, list[st
 def _loop(statement: Units, first: str, added: Callable[[str, str, str], str]) -> list[str]:
     """The loop over the units, whose rows begin at ``first``; ``added`` writes what is summed into a number."""
     size = len(statement.columns)
-    at: dict[sp.Basic, sp.Basic] = {leaf: sp.Symbol(leaf.array, real=True) for leaf in statement.leaves}
+    at: dict[sp.Basic, sp.Basic] = {load: sp.Symbol(load.array, real=True) for load in statement.loads}
     one = unit_pass(statement, at)
     lines = [f"for k__ in range({statement.count}):"]
     lines += [

@@ -31,18 +31,18 @@ class Term:
         return self.coefficient * self.factor
 
     @property
-    def slopes(self) -> tuple[Jet, ...]:
+    def derivatives(self) -> tuple[Jet, ...]:
         """The derivatives, in a fixed order."""
-        return slopes(self.factor)
+        return derivatives(self.factor)
 
     @property
     def at_rest(self) -> sp.Expr | None:
         """The factor where every derivative is zero; None where it has no value there."""
-        rest = sp.sympify(self.factor.xreplace(dict.fromkeys(self.slopes, sp.S.Zero)))
+        rest = sp.sympify(self.factor.xreplace(dict.fromkeys(self.derivatives, sp.S.Zero)))
         return None if rest.has(sp.nan, sp.zoo, sp.oo, -sp.oo) else rest
 
 
-def slopes(expr: sp.Expr) -> tuple[Jet, ...]:
+def derivatives(expr: sp.Expr) -> tuple[Jet, ...]:
     """The derivatives in an expression, in a fixed order."""
     return tuple(sorted((j for j in expr.atoms(Jet) if j.order), key=lambda j: j.name))
 

@@ -1,6 +1,6 @@
 """What an expression at one site is made of: arrays read at an offset, and whether a place lies on the lattice.
 
-    Leaf      x[n + s], zero outside the lattice (periodic: wrapped)
+    Load      an array access x[n + s], zero outside the lattice (periodic: wrapped)
     Inside    1 where n + s lies on the lattice, else 0; Outside the other way round
 
 Seen from another site all of them move together (``shift``).
@@ -22,28 +22,28 @@ def offset_text(offset: Offset) -> str:
     return "_".join(f"p{o}" if o > 0 else f"m{-o}" if o < 0 else "0" for o in offset)
 
 
-class Leaf(sp.Symbol):
-    """A stored site array read at an offset: ``array[n + offset]``."""
+class Load(sp.Symbol):
+    """An array access: the stored site array read at an offset, ``array[n + offset]``."""
 
     __slots__ = ("array", "offset")
     array: str
     offset: Offset
 
-    def __new__(cls, array: str, offset: Offset, positive: bool = False) -> Leaf:
-        return _leaf(array, offset, positive)
+    def __new__(cls, array: str, offset: Offset, positive: bool = False) -> Load:
+        return _load(array, offset, positive)
 
     def _hashable_content(self) -> tuple[Any, ...]:
         # The origin of two ranks has one name, and SymPy's caches hand out whatever compares equal.
         return (*super()._hashable_content(), self.offset)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return Leaf, (self.array, self.offset, bool(self.is_positive))
+        return Load, (self.array, self.offset, bool(self.is_positive))
 
-    def shifted(self, by: Offset) -> Leaf:
-        return Leaf(self.array, _add(self.offset, by), bool(self.is_positive))
+    def shifted(self, by: Offset) -> Load:
+        return Load(self.array, _add(self.offset, by), bool(self.is_positive))
 
-    def renamed(self, array: str) -> Leaf:
-        return Leaf(array, self.offset, bool(self.is_positive))
+    def renamed(self, array: str) -> Load:
+        return Load(array, self.offset, bool(self.is_positive))
 
 
 class Inside(sp.Symbol):
@@ -71,10 +71,10 @@ class Outside(Inside):
 
 # One object for equal symbols: SymPy compares part by part what is equal and not the same.
 @cache
-def _leaf(array: str, offset: Offset, positive: bool) -> Leaf:
+def _load(array: str, offset: Offset, positive: bool) -> Load:
     signs = {"positive": True} if positive else {}
     name = f"{array}__{offset_text(offset)}" if any(offset) else array
-    made: Leaf = sp.Symbol.__xnew__(Leaf, name, real=True, **signs)
+    made: Load = sp.Symbol.__xnew__(Load, name, real=True, **signs)
     made.array, made.offset = array, offset
     return made
 
@@ -105,19 +105,19 @@ def stem(name: str) -> str:
     return re.split(r"__(?=[^_])", name)[0]
 
 
-def leaves(expr: sp.Expr) -> list[Leaf]:
+def loads(expr: sp.Expr) -> list[Load]:
     """The leaves of an expression in a fixed order: by array, then offset."""
-    return sorted(expr.atoms(Leaf), key=lambda leaf: (leaf.array, leaf.offset))
+    return sorted(expr.atoms(Load), key=lambda load: (load.array, load.offset))
 
 
 def shift(expr: sp.Expr, by: Offset) -> sp.Expr:
     """The expression at site n + by: every read moves, coefficients included."""
     if not any(by):
         return expr
-    return expr.xreplace({atom: atom.shifted(by) for atom in expr.atoms(Leaf, Inside)})
+    return expr.xreplace({atom: atom.shifted(by) for atom in expr.atoms(Load, Inside)})
 
 
 def arrays_of(expr: sp.Expr, own: Set[sp.Symbol] = frozenset()) -> set[str]:
     """Names of the arrays and parameters of an expression; ``own`` symbols are neither."""
     atoms = (atom for atom in expr.free_symbols - own if not isinstance(atom, Inside))
-    return {atom.array if isinstance(atom, Leaf) else atom.name for atom in atoms}
+    return {atom.array if isinstance(atom, Load) else atom.name for atom in atoms}

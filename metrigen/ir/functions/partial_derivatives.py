@@ -47,19 +47,19 @@ _RULES: dict[type, Rule] = {
 }
 
 
-def slope(expr: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
+def partial_derivative(expr: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
     """d expr/d symbol almost everywhere."""
-    return Slopes(expr).along(symbol)
+    return PartialDerivatives(expr).along(symbol)
 
 
-class Slopes:
+class PartialDerivatives:
     """The derivatives of one expression by several symbols."""
 
     def __init__(self, expr: sp.Expr) -> None:
         self._normal = normal(expr)
 
     def along(self, symbol: sp.Symbol) -> sp.Expr:
-        return normal(_Slope(symbol).of(self._normal))
+        return normal(_PartialDerivative(symbol).of(self._normal))
 
 
 def almost_everywhere(derivative: sp.Expr) -> sp.Expr:
@@ -67,7 +67,7 @@ def almost_everywhere(derivative: sp.Expr) -> sp.Expr:
     return normal(derivative.xreplace(dict.fromkeys(derivative.atoms(sp.DiracDelta), sp.S.Zero)))
 
 
-class _Slope:
+class _PartialDerivative:
     def __init__(self, symbol: sp.Symbol) -> None:
         self.symbol = symbol
         self.done: dict[sp.Basic, sp.Expr] = {symbol: sp.S.One}
@@ -111,28 +111,28 @@ class _Slope:
             return sp.Add(
                 *(learned(e.head.raised(i), *e.arguments) * d for i, d in enumerate(inner) if d is not sp.S.Zero)
             )
-        slopes = [self.of(a) for a in e.args]
-        if all(d is sp.S.Zero for d in slopes):
+        inner = [self.of(a) for a in e.args]
+        if all(d is sp.S.Zero for d in inner):
             return sp.S.Zero
         if isinstance(e, choose):
-            return choose(e.args[0], slopes[1], slopes[2])
+            return choose(e.args[0], inner[1], inner[2])
         if isinstance(e, guard):
-            return slopes[1]
+            return inner[1]
         if isinstance(e, (sp.Max, sp.Min)):
-            return _extreme(e, slopes)
+            return _extreme(e, inner)
         if isinstance(e, Quotient) and not e.root and _is_root(e.args[1]):
             return self.of(_by_square(e))
         rule = _RULES.get(e.func)
         partials = rule(*e.args) if rule else tuple(
-            e.fdiff(i) if d is not sp.S.Zero else sp.S.Zero for i, d in enumerate(slopes, 1)
+            e.fdiff(i) if d is not sp.S.Zero else sp.S.Zero for i, d in enumerate(inner, 1)
         )  # fmt: skip
-        return sp.Add(*(p * d for p, d in zip(partials, slopes, strict=True) if d is not sp.S.Zero))
+        return sp.Add(*(p * d for p, d in zip(partials, inner, strict=True) if d is not sp.S.Zero))
 
 
-def _extreme(e: sp.Expr, slopes: list[sp.Expr]) -> sp.Expr:
-    """The slope of the largest (smallest) argument; of two that are equal, the mean."""
+def _extreme(e: sp.Expr, inner: list[sp.Expr]) -> sp.Expr:
+    """The derivative of the largest (smallest) argument; of two that are equal, the mean."""
     terms = []
-    for i, (a, d) in enumerate(zip(e.args, slopes, strict=True)):
+    for i, (a, d) in enumerate(zip(e.args, inner, strict=True)):
         if d is not sp.S.Zero:
             others = e.func(*(b for j, b in enumerate(e.args) if j != i))
             gap = a - others if isinstance(e, sp.Max) else others - a
