@@ -150,6 +150,6 @@ def _array(kind: str, driven: bool, shared: int) -> dict[str, Any]:
 
 def unit(defines: Sequence[str]) -> tuple[str, int, int, int]:
     """Entry, bytes of a number, W and G of a kernel that is compiled with these definitions."""
-    found = dict(re.match(r"-D(\w+?)(?:=(.*))?$", d).groups() for d in defines)  # type: ignore[union-attr]
+    found = {name.removeprefix("-D"): value for name, _, value in (d.partition("=") for d in defines)}
     entry = next(name for name in found if name.startswith("ENTRY_")).removeprefix("ENTRY_")
     return entry, 8 if found["R"] == "double" else 4, int(found["W"]), int(found["G"])
