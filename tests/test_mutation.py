@@ -65,7 +65,9 @@ def test_a_pass_that_breaks_a_law_is_noticed(domain: str, monkeypatch: pytest.Mo
 def test_no_law_is_left_out() -> None:
     """The names of laws in the sources, and those that a mutant breaks."""
     text = "\n".join(f.read_text() for part in _PARTS for f in (ROOT / "metrigen" / part).glob("*.py"))
-    named = re.findall(r'(?:Law\(|identity\(|law=|NAME = |ENERGY, DEGENERACY = |, )"((?:lattice_)?[a-z_]+)"', text)
+    named = re.findall(
+        r'(?:Law\(|identity\(|degeneracy\(|law=|NAME = |ENERGY, DEGENERACY = |,\s+)"((?:lattice_)?[a-z_]+)"', text
+    )
     laws = {name for name in named if name in LAWS or name.startswith("lattice_")}
     assert laws == LAWS == {mutant.law for mutant in MUTANTS}
 

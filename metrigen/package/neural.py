@@ -18,14 +18,14 @@ def init_args(layer: Layer) -> list[str]:
 
 
 def init_lines(layer: Layer) -> list[str]:
-    lines: list[str] = []
-    for head in layer.programs.learned:
-        lines += [
-            f"if not callable({head.name}):",
-            f'    raise TypeError(f"{head.name} is a module from tensors to tensors, not {{{head.name}!r}}")',
-            f"self.{head.name} = {head.name}",
-        ]
-    return lines
+    """Every module is tried on a few entries, three an axis, before it is taken."""
+    space = ", 3" * (layer.shape.axes - 2)
+    return [
+        f'self.{head.name} = reference.elementwise("{head.name}", {head.name}, '
+        + ", ".join([f"(2, channels{space})"] * len(head.orders))
+        + ")"
+        for head in layer.programs.learned
+    ]
 
 
 def class_doc(layer: Layer) -> list[str]:

@@ -11,23 +11,21 @@ from sympy.printing.numpy import NumPyPrinter
 
 from metrigen.backends.base import Backend
 from metrigen.emit.header import header
+from metrigen.ir import nodes
 from metrigen.ir.kinds import Kind
 from metrigen.ir.loads import Inside, Load, Outside
-from metrigen.ir.nodes import (
-    Accumulate,
-    ChannelMatmul,
-    ChannelSum,
-    Map,
-    Outer,
-    ParameterExpression,
-    Program,
-    Reduction,
-    Statement,
-)
 from metrigen.layers.layer import Layer
 from metrigen.layers.operator import Operator
 
-KNOWN = (Accumulate, Reduction, ParameterExpression, Map, ChannelMatmul, Outer, ChannelSum)
+KNOWN = (
+    nodes.Accumulate,
+    nodes.Reduction,
+    nodes.ParameterExpression,
+    nodes.Map,
+    nodes.ChannelMatmul,
+    nodes.Outer,
+    nodes.ChannelSum,
+)
 PROGRAMS = ("step", "step_adjoint", "readout", "readout_adjoint")
 TEXT = '''{header}
 """The operators with numpy."""
@@ -94,7 +92,7 @@ class Numpy(Backend):
         return next((f"knows no {type(s).__name__}" for s in self._statements(layer) if not isinstance(s, KNOWN)), "")
 
     @staticmethod
-    def _statements(layer: Layer) -> Iterable[Statement]:
+    def _statements(layer: Layer) -> Iterable[nodes.Statement]:
         return (s for name in PROGRAMS for s in layer.programs[name])
 
     def files(self, head: str) -> Mapping[str, str]:
@@ -104,7 +102,7 @@ class Numpy(Backend):
         return {"arrays.py": TEXT.format(header=brief, periodic=periodic, programs=programs)}
 
 
-def function(program: Program, name: str, rank: int) -> str:
+def function(program: nodes.Program, name: str, rank: int) -> str:
     """A program as a function of arrays."""
     site = next(a.name for a in program.inputs if a.kind is Kind.SITE)
     along = f"[:, {', '.join(['None'] * rank)}]" if rank else ""
@@ -116,24 +114,24 @@ def function(program: Program, name: str, rank: int) -> str:
     ]).replace("@of_arrays\n    ", "@of_arrays\n")  # fmt: skip
 
 
-def written(s: Statement, site: str, rank: int, channel: set[str], along: str) -> list[str]:
-    if isinstance(s, Map):
+def written(s: nodes.Statement, site: str, rank: int, channel: set[str], along: str) -> list[str]:
+    if isinstance(s, nodes.Map):
         return mapped(s, site, rank, channel, along)
-    if isinstance(s, ChannelMatmul):
+    if isinstance(s, nodes.ChannelMatmul):
         return [f'{s.out} = numpy.einsum("{"dc" if s.transpose else "cd"},bd...->bc...", {s.matrix}, {s.src})']
-    if isinstance(s, Outer):
+    if isinstance(s, nodes.Outer):
         return [f'{s.out} = numpy.einsum("bcn,bdn->cd", *(x.reshape(*x.shape[:2], -1) for x in ({s.left}, {s.right})))']
-    if isinstance(s, ChannelSum):
+    if isinstance(s, nodes.ChannelSum):
         return [f"{s.out} = like({s.src}.sum(1, keepdims=True), {s.src})"]
-    if isinstance(s, Reduction):
+    if isinstance(s, nodes.Reduction):
         return [f"{s.out} = {s.src}.sum()"]
-    if isinstance(s, ParameterExpression):
+    if isinstance(s, nodes.ParameterExpression):
         return [f"{s.out} = {printed(s.expr)}"]
-    assert isinstance(s, Accumulate)
+    assert isinstance(s, nodes.Accumulate)
     return [f"{s.out} = {' + '.join(s.terms) or '0 * ' + s.out.removesuffix('__bar')}"]
 
 
-def mapped(s: Map, site: str, rank: int, channel: set[str], along: str) -> list[str]:
+def mapped(s: nodes.Map, site: str, rank: int, channel: set[str], along: str) -> list[str]:
     atoms = sorted({a for e in s.expressions for a in e.free_symbols}, key=lambda a: a.name)
     names = {a: sp.Symbol(f"{a.name}__c") for a in atoms if a.name in channel and not isinstance(a, Load)}
     lines = [f"{view} = {a.name}{along}" for a, view in names.items()]
