@@ -23,14 +23,14 @@ SPECS, PAGES = ROOT / "specs" / "gallery", ROOT / "docs" / "gallery"
 
 
 def page(report: Report, has_picture: bool, run: str) -> str:
-    """The Markdown of a system: what it is, a picture with the command of its run, formulas, laws, the spec."""
+    """The Markdown of a system: what it is, a picture and what drew it, formulas, laws, the spec."""
     name = report.spec.system.name
     text = report_markdown(report).split(f"# {name}: derivation\n", 1)[1]
     about, _, sections = text.partition("\n## ")
     formulas, _, laws = f"## {sections}".partition("## Laws\n")
     rows = [f"<!-- of {report.spec.sha256} -->", "", f"# {name.replace('_', ' ')}", "", _linked(about.strip()), ""]
     if has_picture:
-        rows += [f"![{name}]({name}.png)", "", "```text", run, "```", ""]
+        rows += [f"![{name}]({name}.png)", "", "```python" if "\n" in run else "```text", run.rstrip(), "```", ""]
     rows += ["Has: " + "; ".join(features(report)) + ".", "", formulas.strip(), "", "## Laws", "", *_laws(laws), ""]
     rows += ["## The spec", "", "```python", f'--8<-- "specs/gallery/{name}.py"', "```", ""]
     rows += [f"`metrigen new mine --like {name}` writes a copy of it.", "", "[All systems](index.md)"]

@@ -1,4 +1,4 @@
-"""A small picture of a run of a system of the gallery, and the command that makes the same run."""
+"""A small picture of a run of a system of the gallery, and the command or the lines that make the same run."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from metrigen.simulate.model import model_of, steppable
 from metrigen.simulate.pictures import _pyplot
 from metrigen.simulate.place import Place, place_of
 from metrigen.simulate.trajectory import Trajectory, trajectory
+from website.layers import lines, shown
 from website.runs import RUNS, Run
 
 SPECS = "specs/gallery"
@@ -24,7 +25,10 @@ INK = "#7f8790"  # read on white and on black
 
 
 def picture(name: str, file: Path) -> str:
-    """Write the picture of a run; the command of it. Nothing, and "", for a system that is not simulated."""
+    """Write the picture of a run; the command or the lines of it. Nothing, and "", where there is neither."""
+    if lines(name):
+        _draw_layer(shown(name), file)
+        return lines(name)
     run = RUNS.get(name, Run())
     try:
         found, place = simulated(name, run)
@@ -63,13 +67,33 @@ def _draw(found: Trajectory, place: Place, file: Path) -> None:
         _space_time(axes[0, 0], frames[first], found.times[-1], place, first)
     else:
         _curves(axes[0, 0], frames, found.times)
-    for axis in axes[0]:
+    _finish(figure, axes[0], file)
+
+
+def _draw_layer(values: dict[str, np.ndarray], file: Path) -> None:
+    """Curves in one picture, or one picture an array of two axes."""
+    plt = _pyplot()
+    planes = next(iter(values.values())).ndim == 2
+    figure, axes = plt.subplots(1, len(values) if planes else 1, figsize=(4.6, 2.4), squeeze=False)
+    if planes:
+        for axis, (name, plane) in zip(axes[0], values.items(), strict=True):
+            axis.imshow(plane, origin="lower", cmap="viridis")
+            axis.set_title(name, fontsize=8, color=INK)
+    else:
+        for name, curve in values.items():
+            axes[0, 0].plot(curve, linewidth=1.2, label=name)
+        axes[0, 0].legend(fontsize=7, labelcolor=INK, framealpha=0)
+    _finish(figure, axes[0], file)
+
+
+def _finish(figure: Any, axes: Any, file: Path) -> None:
+    for axis in axes:
         axis.tick_params(labelsize=7, colors=INK)
         for spine in axis.spines.values():
             spine.set_color(INK)
     figure.tight_layout()
     _save(figure, file)
-    plt.close(figure)
+    _pyplot().close(figure)
 
 
 def _space_time(axis: Any, frames: np.ndarray, end: float, place: Place, name: str) -> None:

@@ -26,11 +26,11 @@ class Run:
 
 
 RUNS = {
-    "d_linoss": Run(set_to=("u=sin(t)",)),
+    "d_linoss": Run(set_to=("u=1",)),
     "driven_graph": Run(set_to=("s=cos(t)",)),
     "euler_vorticity": Run(size=(24, 24), steps=60),
     "fokker_planck": Run(set_to=("V=(x - Lx/2)**2/400",)),
-    "forced_string": Run(set_to=("f=exp(-(x - Lx/4)**2)*sin(t)",)),
+    "forced_string": Run(set_to=("f=exp(-(x - Lx/4)**2)",)),
     "graded_hopfield": Run(set_to=("b=noise",)),
     "graph_kuramoto": Run(set_to=("omega=noise",)),
     "ground_heat": Run(set_to=("s=gauss",)),
@@ -40,7 +40,7 @@ RUNS = {
     "josephson_junction": Run(set_to=("I=0.5",)),
     "kdv": Run(set_to=("u=2/cosh(x - Lx/4)**2",), steps=2000, every=50),
     "kepler": Run(steps=600),
-    "linoss": Run(set_to=("u=sin(t)",)),
+    "linoss": Run(set_to=("u=1",)),
     "low_pass": Run(set_to=("v=sin(t)",)),
     "moving_trap": Run(set_to=("X=sin(t)",)),
     "ohta_kawasaki": Run(set_to=("u=noise",), size=(24, 24), steps=20),
@@ -51,7 +51,7 @@ RUNS = {
     "thermo_wave": Run(size=(32,), steps=60),
     "total_variation": Run(set_to=("f=noise",), size=(24, 24), steps=20),
     "tracer": Run(set_to=("psi=sin(2*pi*x/Lx)*sin(2*pi*y/Ly)",)),
-    "unicornn": Run(set_to=("u=sin(t)",)),
+    "unicornn": Run(set_to=("u=1",)),
     "viscoelastic_oscillator": Run(steps=60),
     "vlasov": Run(set_to=("phi=cos(2*pi*x/Lx)",), steps=100),
     "wave_guide": Run(set_to=("s=Heaviside(x - 9)",)),

@@ -24,7 +24,7 @@ EXAMPLES = """
     metrigen build specs/maze.py --watch     again whenever the spec changes
     metrigen build specs/ --json --quiet     the result for a program
     metrigen build wave.py --compile --target x86-64-v3 --shape 8,16,32,32
-    metrigen build wave.py --cpp --shape 8,16,32,32      a library for processes without Python
+    metrigen build wave.py --cpp --shape 8,16,32,32      for C++ processes
 """
 
 

@@ -53,7 +53,7 @@ class Model:
 def steppable(layer: Layer) -> Layer:
     """The layer, if it is stepped on a lattice or a graph and holds no module. Raises SpecError by name."""
     system, fix = layer.source.spec.system, "build it, and call the layer from Python"
-    if layer.shape.on_tokens:
+    if layer.shape.on_tokens or layer.shape.remembers:
         why = "its steps are the tokens that it is handed"
         raise SpecError(f"{system.name} lives on a {type(system.domain).__name__}(), which is not simulated",
                         part="domain", why=why, fix=fix, see="not-simulated")  # fmt: skip

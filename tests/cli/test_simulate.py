@@ -120,6 +120,7 @@ def test_an_input_is_an_expression_of_the_axes_and_of_the_time(invoke: Invoke, h
     [
         (ROOT / "specs/maze.py", (), "maze is solved for, not stepped"),
         (ROOT / "specs/lm.py", (), "lm lives on a Sequence(), which is not simulated"),
+        (ROOT / "specs/gallery/delta_rule.py", (), "delta_rule lives on a Sequence(), which is not simulated"),
         (GALLERY / "learned_potential.py", (), "V stands for a learned function"),
         (GALLERY / "graph_heat.py", ("--graph", "torus"), "ring, path, grid, complete, star"),
         (GALLERY / "heat.py", ("--set", "v=1"), "its fields and inputs are u"),
