@@ -40,8 +40,8 @@ def _written(title: str, body: Sequence[Statement]) -> str:
     lines = [title]
     for statement in known(body, "the stencils in words"):
         if isinstance(statement, ChannelMatmul):
-            turned = "^T" if statement.transpose else ""
-            lines.append(f"  {_plain(statement.out)} = {statement.matrix}{turned} {_plain(statement.src)}")
+            transposed = "^T" if statement.transpose else ""
+            lines.append(f"  {_plain(statement.out)} = {statement.matrix}{transposed} {_plain(statement.src)}")
         elif isinstance(statement, ChannelSum):
             lines.append(f"  {_plain(statement.out)} = sum over channels of {_plain(statement.src)}")
         elif isinstance(statement, Solve):

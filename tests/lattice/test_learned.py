@@ -316,32 +316,6 @@ def test_errors(packages) -> None:
         made(packages("Strang"), {"V": Average()})(*fields, **inputs)
 
 
-@pytest.mark.parametrize(
-    "module",
-    [nn.Conv2d(C, C, 3, padding=1), nn.Conv2d(C, C, 1), nn.BatchNorm2d(C), nn.Softmax(1), nn.Dropout()],
-    ids=lambda module: type(module).__name__ + "x".join(map(str, getattr(module, "kernel_size", ()))),
-)
-def test_a_module_that_mixes_entries_is_refused(packages, module) -> None:
-    """Its derivative by autograd of a sum would be that of other entries too, and every law of the layer broken."""
-    with pytest.raises(ValueError, match=r"V is not elementwise: of \d+ values \d+ others moved with one entry"):
-        packages("Strang").layer(C, V=module)
-
-
-def test_modules_that_are_elementwise_are_taken(packages) -> None:
-    """Also where they have weights for each channel, other dtypes, no data yet, or are no modules."""
-
-    class Channels(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.rand(C, 1, 1))
-
-        def forward(self, phi: Tensor) -> Tensor:
-            return self.weight * torch.log(phi)
-
-    for module in (Channels(), Network().double(), Network().to("meta"), torch.tanh, nn.Identity()):
-        assert packages("Strang").layer(C, V=module).V is module
-
-
 def test_flat_modules_have_no_slope(packages) -> None:
     """A module whose output does not depend on its input, or depends on it linearly, has derivatives that vanish."""
     fields, inputs = state_of("Strang")
