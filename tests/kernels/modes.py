@@ -6,5 +6,14 @@ import os
 
 import pytest
 
+from tests.lengths import LONG
+
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 once = pytest.mark.skipif(INTERPRETED, reason="has no Triton kernel: the same in the run without the interpreter")
+
+# What opcheck looks at. Operators are traced, and their gradients compiled, by what is registered of them, the same in
+# both runs: in a short one the run without the interpreter does that, a third of the time of the tests of operators.
+TRACED = ("test_aot_dispatch_dynamic",)
+CHECKED = ("test_schema", "test_autograd_registration", "test_faketensor", *(TRACED if LONG or not INTERPRETED else ()))
+# Inductor is given the same calls of operators; what they compute in one graph is the interpreter's.
+COMPILER = "inductor" if LONG or not INTERPRETED else "aot_eager"

@@ -11,6 +11,7 @@ import torch
 
 from generated.coupled_wave import module as wave_module
 from generated.maze import module as maze_module
+from tests.kernels.modes import CHECKED, COMPILER
 from tests.kernels.operators import fields, inputs, maze, poison, wave
 from tests.lengths import picked
 
@@ -34,33 +35,31 @@ def step_arguments(layer: torch.nn.Module) -> tuple:  # type: ignore[type-arg]
 
 def test_opcheck_of_the_step() -> None:
     arguments = step_arguments(wave())
-    torch.library.opcheck(wave_module.operators.OPERATORS.registered["evolve"], arguments)
+    torch.library.opcheck(wave_module.operators.OPERATORS.registered["evolve"], arguments, test_utils=CHECKED)
     cotangents = tuple(torch.randn_like(x) for x in arguments[:2])
-    torch.library.opcheck(wave_module.operators.OPERATORS.registered["evolve_adjoint"], (*cotangents, *arguments))
+    adjoint = wave_module.operators.OPERATORS.registered["evolve_adjoint"]
+    torch.library.opcheck(adjoint, (*cotangents, *arguments), test_utils=CHECKED)
 
 
 def test_opcheck_of_the_readout() -> None:
     phi, pi, K, c2, _, lam, m2, *_ = step_arguments(wave())
-    torch.library.opcheck(wave_module.operators.OPERATORS.registered["readout"], (phi, pi, K, c2, lam, m2))
+    registered, read = wave_module.operators.OPERATORS.registered, (phi, pi, K, c2, lam, m2)
+    torch.library.opcheck(registered["readout"], read, test_utils=CHECKED)
     grad = torch.randn(1, 12, 4, 3, dtype=torch.float64)
-    torch.library.opcheck(
-        wave_module.operators.OPERATORS.registered["readout_adjoint"], (grad, phi, pi, K, c2, lam, m2)
-    )
+    torch.library.opcheck(registered["readout_adjoint"], (grad, *read), test_utils=CHECKED)
 
 
 def test_opcheck_of_the_solve() -> None:
     given = inputs()
     b, start = given["s"], torch.zeros_like(given["s"])
     options = ("cg", 1e-12, 1e-12, 0.0, 200, True)
-    tests = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")
     torch.library.opcheck(
         maze_module.operators.OPERATORS.registered["solve_linear"],
         (b, start, given["kappa"], given["m2"], *options),
-        test_utils=tests,
+        test_utils=CHECKED,
     )
-    torch.library.opcheck(
-        maze_module.operators.OPERATORS.registered["operator_adjoint"], (b, start + 1, given["kappa"], given["m2"])
-    )
+    adjoint = maze_module.operators.OPERATORS.registered["operator_adjoint"]
+    torch.library.opcheck(adjoint, (b, start + 1, given["kappa"], given["m2"]), test_utils=CHECKED)
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -169,12 +168,12 @@ def test_partial_outputs() -> None:
 def test_compile() -> None:
     layer, solve, given = wave(), maze(), inputs()
     phi, pi = fields()
-    compiled = torch.compile(lambda a, b: readout(layer, a, b), fullgraph=True)
+    compiled = torch.compile(lambda a, b: readout(layer, a, b), fullgraph=True, backend=COMPILER)
     torch.testing.assert_close(compiled(phi, pi), readout(layer, phi, pi))
     torch.testing.assert_close(
         torch.autograd.grad(compiled(phi, pi).sum(), phi)[0], torch.autograd.grad(readout(layer, phi, pi).sum(), phi)[0]
     )
-    torch.testing.assert_close(torch.compile(solve, fullgraph=True)(**given).u, solve(**given).u)
+    torch.testing.assert_close(torch.compile(solve, fullgraph=True, backend=COMPILER)(**given).u, solve(**given).u)
 
 
 def test_functional_transforms() -> None:
@@ -263,9 +262,10 @@ def test_forward_and_readout_in_one_go(steps: int) -> None:
             torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
     if steps:
         arguments = step_arguments(wave())
-        torch.library.opcheck(wave_module.operators.OPERATORS.registered["evolve_readout"], arguments)
+        torch.library.opcheck(
+            wave_module.operators.OPERATORS.registered["evolve_readout"], arguments, test_utils=CHECKED
+        )
         grad = torch.randn(1, 12, 4, 3, dtype=torch.float64)
         cotangents = tuple(torch.randn_like(x) for x in arguments[:2])
-        torch.library.opcheck(
-            wave_module.operators.OPERATORS.registered["evolve_readout_adjoint"], (grad, *cotangents, *arguments)
-        )
+        adjoint = wave_module.operators.OPERATORS.registered["evolve_readout_adjoint"]
+        torch.library.opcheck(adjoint, (grad, *cotangents, *arguments), test_utils=CHECKED)

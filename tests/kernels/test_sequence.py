@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from generated.lm import module as lm_module
+from tests.kernels.modes import CHECKED, COMPILER
 from tests.kernels.operators import poison
 from tests.kernels.scans import TOLERANCE, close, doubled
 from tests.lengths import spread
@@ -119,17 +120,20 @@ def test_extreme_tokens_stay_bounded(folder: Path) -> None:
 def test_opcheck(folder: Path) -> None:
     """Of the cell that takes every kind of argument."""
     made = module("constant", folder)
-    ops = part(made, "module")
-    reference = part(made, "reference")
+    registered, reference = part(made, "module").operators.OPERATORS.registered, part(made, "reference")
     start, tokens, fixed = given(made, (2, 3, 5), torch.float64)
     arguments = tuple(x.requires_grad_() for x in (*start, *tokens, *fixed))
-    torch.library.opcheck(ops.operators.OPERATORS.registered["scan"], arguments)
     states_ = tuple(torch.randn_like(tokens[0]) for _ in start)
-    torch.library.opcheck(ops.operators.OPERATORS.registered["scan_adjoint"], (*states_, *states_, *arguments))
     read = tuple(fixed[reference.COEFFICIENTS.index(n)] for n in reference.READS)
-    torch.library.opcheck(ops.operators.OPERATORS.registered["readout"], (*start, *states_, *read))
     grad = torch.cat(reference.readout_scan(start, states_, read), 2).detach()
-    torch.library.opcheck(ops.operators.OPERATORS.registered["readout_adjoint"], (grad, *start, *states_, *read))
+    calls = {
+        "scan": arguments,
+        "scan_adjoint": (*states_, *states_, *arguments),
+        "readout": (*start, *states_, *read),
+        "readout_adjoint": (grad, *start, *states_, *read),
+    }
+    for name, given_ in calls.items():
+        torch.library.opcheck(registered[name], given_, test_utils=CHECKED)
 
 
 @pytest.mark.parametrize("name", ["isotropic", "constant", "scalar"])
@@ -157,7 +161,7 @@ def test_compile_transforms_and_checkpointing(folder: Path) -> None:
         return built.readout(built(**dict(zip(names, x, strict=True))))
 
     leaves = tuple(x.requires_grad_() for x in drawn.values())
-    compiled = torch.compile(read, fullgraph=True)
+    compiled = torch.compile(read, fullgraph=True, backend=COMPILER)
     torch.testing.assert_close(compiled(*leaves), read(*leaves))
     for x, y in zip(
         torch.autograd.grad(compiled(*leaves).square().sum(), leaves),
