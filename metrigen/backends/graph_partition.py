@@ -36,17 +36,17 @@ class GraphFusion:
     """One pass over the nodes.
 
     edges    what is worked out on every edge of a node, in order
-    owned    those of ``edges`` whose sums and kept values are taken here, once for every edge
+    owned    those of ``edges`` whose sums and stored values are taken here, once for every edge
     gathers  sums over the edges of a node
     nodes    what is worked out at the node, in order
-    kept     site arrays that memory has to hold
+    stored   site arrays that memory has to hold
     """
 
     edges: tuple[OnEdges, ...]
     owned: tuple[Map, ...]
     gathers: tuple[EdgeMap, ...]
     nodes: tuple[AtNodes, ...]
-    kept: tuple[str, ...]
+    stored: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -144,11 +144,11 @@ def is_even(program: Program) -> bool:
 
 def _signs(s: Map, signs: Mapping[str, int]) -> dict[str, int] | None:
     """Array -> 1 where it is even, -1 where it is odd; None where one is neither, or a sum is not even."""
-    turned = {a: -a for e in s.expressions for a in e.atoms(Load) if signs.get(a.array) == -1}
+    reversed_ = {a: -a for e in s.expressions for a in e.atoms(Load) if signs.get(a.array) == -1}
 
     def sign(expr: sp.Expr) -> int:
         whole = _inlined(expr, dict(s.lets))
-        other = whole.xreplace(turned)
+        other = whole.xreplace(reversed_)
         return next((k for k in (1, -1) if sp.expand(other - k * whole) == 0), 0)
 
     found = {n: sign(e) for n, e in s.stores}

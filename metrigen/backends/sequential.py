@@ -1,7 +1,7 @@
 """A token of coupled channels: what is pointwise before the rotations, the rotations, what is after them.
 
 A rotation needs a whole block of channels: values that one part makes and another reads are held in rows, one a name,
-with a place for every channel of a unit of work.
+with a place for every channel of a tile.
 """
 
 from __future__ import annotations
@@ -69,19 +69,19 @@ def sequential_scan(program: Program) -> SequentialScan:
     sources = [n for s in whole for n in ((s.src,) if isinstance(s, ChannelMatmul) else (s.left, s.right))]
     read = {n for s in after for n in s.reads}
     copies = {n: f"{n}__row" for n in dict.fromkeys(sources) if n not in made}
-    kept = [name for s in before for name, _ in s.defines
+    stored = [name for s in before for name, _ in s.defines
             if name in read or name in sources or name in program.outputs]  # fmt: skip
     mixed = [s.out for s in whole if isinstance(s, ChannelMatmul)]
-    held = (*kept, *copies.values(), *mixed)
+    held = (*stored, *copies.values(), *mixed)
     row = {name: i for i, name in enumerate(held)} | {n: held.index(copy) for n, copy in copies.items()}
     before += [Map(stores=((copy, Load(n, ())),)) for n, copy in copies.items()]
     return SequentialScan(
-        head=_part(program, "head", before, (*kept, *copies.values())),
+        head=_part(program, "head", before, (*stored, *copies.values())),
         tail=_part(program, "tail", after, tuple(n for n in program.outputs if n in late)),
         rotated=tuple(Rotated(row[s.src], row[s.out], s.matrix) for s in whole if isinstance(s, ChannelMatmul)),
         products=tuple(Product(row[s.left], row[s.right], owner[s.out]) for s in whole if isinstance(s, Outer)),
         held=held,
-        early={n: row[n] for n in program.outputs if n in kept},
+        early={n: row[n] for n in program.outputs if n in stored},
     )
 
 

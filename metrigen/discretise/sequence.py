@@ -2,7 +2,7 @@
 
     x_t = A (x - f) over one token,   A = (J - K) P,   H = x.P x/2 + x.c,   f = -P^-1 c
 
-in every channel by itself; what couples channels turns them about f (``discretise.sequence_coupling``). P is constant
+in every channel by itself; what couples channels rotates them about f (``discretise.sequence_coupling``). P is constant
 and positive definite (the law ``contraction``), so the fixed point f exists for every token, whether A can be inverted
 or not: the drive enters as b = (J - K) c = -A f.
 """
@@ -34,7 +34,7 @@ class Cell:
 
     state, tokens, params  arrays of the fields, of the inputs (one value a token), of the parameters (one a channel)
     A, P, fixed            the matrices and the fixed point above; dt the step
-    turns                  the rotations of the channels of a field, about the fixed point and after the flow of A
+    rotations              those of the channels of a field, about the fixed point and after the flow of A
     turned_by              arrays of their matrices and of the numbers of their angles
     """
 

@@ -58,16 +58,16 @@ def _rotation(derivation: Derivation, bracket: Bilinear, u: AppliedUndef, terms:
     own = jet(dict(zip(derivation.structure.fields, bracket.right, strict=True))[u])
     factors: dict[Param, sp.Expr] = {}
     for term in terms:
-        factor, turned = term.as_independent(mix)
-        fits = isinstance(turned, mix) and isinstance(turned.args[0], Param) and turned.args[1] == own
+        factor, rotated = term.as_independent(mix)
+        fits = isinstance(rotated, mix) and isinstance(rotated.args[0], Param) and rotated.args[1] == own
         if not fits or jets_of(factor) or not channels.is_scalar(factor):
             raise _unfit(derivation, bracket, u, term)
-        factors[turned.args[0]] = factors.get(turned.args[0], sp.S.Zero) + factor
+        factors[rotated.args[0]] = factors.get(rotated.args[0], sp.S.Zero) + factor
     if len(factors) > 1:
         raise SpecError(
-            f"{u.func.__name__} is turned by {' and '.join(matrix.name for matrix in factors)}",
+            f"{u.func.__name__} is rotated by {' and '.join(matrix.name for matrix in factors)}",
             part="bracket",
-            why="a token turns a field once; the product of two rotations is not that of the sum of their matrices",
+            why="a token rotates a field once; the product of two rotations is not that of the sum of their matrices",
             fix="one matrix a field: the sum of two antisymmetric matrices is one",
             see="sequence-coupling",
         )
@@ -129,7 +129,7 @@ def _stiffness(derivation: Derivation, u: AppliedUndef) -> sp.Expr:
         if held:
             why = f"H holds a product of {u.func.__name__} and {held[0].func.__name__}"
         raise SpecError(
-            f"the channels of {u.func.__name__} do not turn in the norm of the energy",
+            f"the channels of {u.func.__name__} do not rotate in the norm of the energy",
             part="hamiltonian",
             why=f"{why}; a rotation of channels keeps |{u.func.__name__}|^2 alone",
             fix="H = (q**2 + p**2)/2 with the drive; put what differs from channel to channel into bracket and metric",
@@ -144,7 +144,7 @@ def _step(derivation: Derivation, matrix: Param) -> sp.Expr:
         raise SpecError(
             f"dt={dt} with the coupling {matrix.name} of channels",
             part="integrator",
-            why="channels that turn together share one time, and one rotation serves all tokens",
+            why="channels that rotate together share one time, and one rotation serves all tokens",
             fix="a number or a scalar Param as dt; let tokens and channels choose the rates in bracket and metric",
             see="sequence-coupling",
         )

@@ -3,7 +3,7 @@
     exp(h A) = e^(h s) [ C 1 + S h (A - s) ],   s = tr A/2,  z = h^2 det(A - s),  C = c_0(z),  S = c_1(z)
 
 for a 2x2 matrix, with the entire functions of ``metrigen.ir.damped_stumpff``: one formula for underdamped, critical and
-overdamped oscillators. Where z is a square w^2 and the off-diagonal entries are multiples of w, the cell turns by the
+overdamped oscillators. Where z is a square w^2 and the off-diagonal entries are multiples of w, the cell rotates by the
 angle w, and C, w S are written cos w, sin w. One field: exp(h A). The diagonal of 1 - exp(h A) is written in the
 functions of ``exponential_gap``: 1 - C without a difference, so that slow tokens are exact in roundings of h A.
 """
@@ -27,14 +27,14 @@ class Propagator:
     diagonal of 1 - exp(h A).
 
     constant  parameters alone change it: names are parameters, not arrays with a value a token
-    turning   the entries are those of a rotation and a decay, in cos and sin
+    rotating  the entries are those of a rotation and a decay, in cos and sin
     """
 
     values: tuple[tuple[str, sp.Expr], ...]
     entries: Matrix
     gaps: tuple[sp.Expr, ...]
     constant: bool
-    turning: bool = False
+    rotating: bool = False
 
 
 def propagator(cell: Cell) -> Propagator:
@@ -57,10 +57,10 @@ def propagator(cell: Cell) -> Propagator:
     w = _root(z)
     if w is not None and D[0][0] == 0 and all((D[i][1 - i] / w).is_number for i in range(2)):
         decay = sp.exp(rate)
-        turn = [[D[i][j] / w * decay * sp.sin(angle) for j in range(2)] for i in range(2)]
-        entries = [[turn[i][j] + (decay * sp.cos(angle) if i == j else 0) for j in range(2)] for i in range(2)]
+        mixed = [[D[i][j] / w * decay * sp.sin(angle) for j in range(2)] for i in range(2)]
+        entries = [[mixed[i][j] + (decay * sp.cos(angle) if i == j else 0) for j in range(2)] for i in range(2)]
         values, gaps = ((rate.name, h * s), (angle.name, h * w)), (gap(rate, angle),) * 2
-        return Propagator(values, tuple(map(tuple, entries)), gaps, constant, turning=True)
+        return Propagator(values, tuple(map(tuple, entries)), gaps, constant, rotating=True)
     C, S = damped_stumpff(0, rate, square, det), damped_stumpff(1, rate, square, det)
     entries = [[h * D[i][j] * S + (C if i == j else 0) for j in range(2)] for i in range(2)]
     gaps = tuple(stumpff_gap(rate, square, det) - h * D[i][i] * S for i in range(2))

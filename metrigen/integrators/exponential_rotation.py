@@ -2,7 +2,7 @@
 
     R = (1 - s B)^-1 (1 + s B),   s = h b k/2
 
-for u_t = b B dH/du with dH/du = k (u - f): orthogonal for every antisymmetric B, by 2 arctan(s beta) where B turns by
+for u_t = b B dH/du with dH/du = k (u - f): orthogonal for every antisymmetric B, by 2 arctan(s beta) where B rotates by
 the rate beta. To second order in h it is the flow of the coupling.
 """
 
@@ -17,10 +17,10 @@ from metrigen.passes.pipeline import NAMED, apply
 
 def rotation_of(cell: Cell) -> tuple[Program, dict[str, str]]:
     """The program of the rotations, without statements where channels are not coupled, and field -> the name of its
-    rotation; fields that turn alike share one."""
+    rotation; fields that rotate alike share one."""
     body: list[Statement] = []
     made: dict[tuple[str, sp.Expr], str] = {}
-    turned: dict[str, str] = {}
+    rotated: dict[str, str] = {}
     for rotation in cell.rotations:
         key = (rotation.matrix.name, rotation.angle)
         if key not in made:
@@ -30,5 +30,5 @@ def rotation_of(cell: Cell) -> tuple[Program, dict[str, str]]:
                 ParameterExpression(scale, Kind.SCALAR, rotation.angle),
                 Cayley(made[key], rotation.matrix.name, scale),
             ]
-        turned[rotation.field] = made[key]
-    return apply(NAMED, Program("rotation", cell.rotation_arrays, tuple(body), tuple(made.values()))), turned
+        rotated[rotation.field] = made[key]
+    return apply(NAMED, Program("rotation", cell.rotation_arrays, tuple(body), tuple(made.values()))), rotated

@@ -3,8 +3,9 @@
     S <- M S - u (w.S) + p b,    o = q.S        one recurrence for every memory
 
 Of the state before a token, what its energy holds is read beside that: w'.S and the sum of g_k |S_k|^2 over k.
-M keeps a row, or turns it with that of the other field of a pair; u, w and p come from the exact exponential of scalar
-plus rank one, or of a diagonal, between the halves of a Strang step where there is more: ``reference.py`` has them.
+M keeps a row, or rotates it with that of the other field of a pair; u, w and p come from the exact exponential of a
+scalar plus rank one, or of a diagonal, between the halves of a Strang step where there is more: ``reference.py`` has
+them.
 """
 
 from __future__ import annotations
@@ -56,15 +57,15 @@ class Memory:
         return str(self.token.value.name)
 
     @property
-    def turns(self) -> bool:
-        return bool(self.token.turn != 0)
+    def rotates(self) -> bool:
+        return bool(self.token.rotate != 0)
 
     @property
     def coefficients(self) -> tuple[str, ...]:
-        """What the recurrence is handed beside the state: keep (and turn) of M, erase u, seek w, write p, content b,
+        """What the recurrence is handed beside the state: keep (and rotate) of M, erase u, seek w, write p, content b,
         query q, probe w', weight g."""
         token = self.token
-        names = [("keep", True), ("turn", self.turns), ("erase", token.ranked), ("seek", token.ranked)]
+        names = [("keep", True), ("rotate", self.rotates), ("erase", token.ranked), ("seek", token.ranked)]
         names += [("write", token.writes), ("content", token.writes), ("query", True)]
         names += [("probe", self.finds), ("weight", self.squares)]
         return tuple(name for name, there in names if there)
@@ -86,9 +87,9 @@ class Memory:
 
     @property
     def chunked(self) -> bool:
-        """Whether tokens can be summed up in chunks: a head decays by one number, and nothing turns; squares of the
+        """Whether tokens can be summed up in chunks: a head decays by one number, and nothing rotates; squares of the
         state are no sum over what was written."""
-        return self.token.uniform and not self.turns and not self.squares
+        return self.token.uniform and not self.rotates and not self.squares
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -117,7 +118,7 @@ def memory_of(derivation: Derivation) -> Memory:
             "integrator",
         )
     energy = energy_of(derivation) if isinstance(system.readout, tuple) else NOTHING
-    used = (token.turn, token.beta, token.gain, token.content, dt, *token.decay, *token.along, *token.write, *query)
+    used = (token.rotate, token.beta, token.gain, token.content, dt, *token.decay, *token.along, *token.write, *query)
     used += energy.expressions
     found = sorted({f for e in used for f in e.atoms(AppliedUndef)}, key=lambda f: str(f.func.__name__))
     for expr in used:

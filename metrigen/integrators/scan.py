@@ -118,8 +118,8 @@ def scan_of(derivation: Derivation) -> Scan:
     cell = cell_of(derivation)
     found = propagator(cell)
     prologue = _prologue(cell, found) if found.constant else Program("prologue", (), (), ())
-    rotation, turned = rotation_of(cell)
-    step, entries = _step(cell, found, turned), _entries(cell, found)
+    rotation, rotated = rotation_of(cell)
+    step, entries = _step(cell, found, rotated), _entries(cell, found)
     readout = _readout(cell, derivation)
     energy = _program("energy", {"energy__density": _quadratic(cell)}, cell.state)
     read = {name for p in (step, readout, energy) for s in p.body for name in s.reads}
@@ -186,8 +186,8 @@ def _written(
     return [Map(stores=((name, expr),)) for name, expr in found.values], pairs, gaps
 
 
-def _step(cell: Cell, found: Propagator, turned: Mapping[str, str]) -> Program:
-    """``turned``: field -> the rotation of its channels."""
+def _step(cell: Cell, found: Propagator, rotated: Mapping[str, str]) -> Program:
+    """``rotated``: field -> the rotation of its channels."""
     body, E, gaps = _written(cell, found)
     names = [a.name for a in cell.state]
     away = {}
@@ -198,9 +198,9 @@ def _step(cell: Cell, found: Propagator, turned: Mapping[str, str]) -> Program:
             away[u] = Load(f"offset_{u}__f", ())
     for u, f in zip(names, cell.fixed, strict=True):
         own, others = E[u, u] * away[u], sp.Add(*(E[u, v] * away[v] for v in names if v != u))
-        if u in turned:
+        if u in rotated:
             mixed = f"turned_{u}__e"
-            body += [Map(stores=((f"moved_{u}__e", own + others),)), ChannelMatmul(mixed, turned[u], f"moved_{u}__e")]
+            body += [Map(stores=((f"moved_{u}__e", own + others),)), ChannelMatmul(mixed, rotated[u], f"moved_{u}__e")]
             moved = f + Load(mixed, ())
         else:
             moved = (own if f == 0 else slide(Load(u, ()), f, E[u, u], gaps[u])) + others

@@ -3,8 +3,8 @@
     drift     q += h dT/dp
     kick      p -= h dV/dq
     friction  p *= exp(-gamma a h)              T = a p^2/2, metric gamma: exact; at a temperature the noise with it
-    rotation  p <- Cayley(h a B/2) p            F[p]*mix(B, G[p]): the channels turn, T is kept exactly
-              p, r turn by h w sqrt(a_p a_r)    w*(F[p]*G[r] - F[r]*G[p]), T = (a_p p^2 + a_r r^2)/2: exact
+    rotation  p <- Cayley(h a B/2) p            F[p]*mix(B, G[p]): the channels rotate, T is kept exactly
+              p, r rotate by h w sqrt(a_p a_r)    w*(F[p]*G[r] - F[r]*G[p]), T = (a_p p^2 + a_r r^2)/2: exact
 
 Each is the flow of one part of the system, Cayley's up to the third order; an integrator composes them. A coefficient
 that depends on the time stands still over a step, at the moment that the integrator says.
@@ -67,7 +67,7 @@ class Splitting:
     friction  momentum -> gamma a, the rate of p_t = -gamma a p with T = a p^2/2
     accounts  heat field -> what it takes up of the energy that friction takes from momenta
     rotation  momentum -> ((b a, B), ...) of p_t = b a B p
-    planes    two momenta that turn about one another, with their inverse masses
+    planes    two momenta that rotate about one another, with their inverse masses
     """
 
     pairs: tuple[tuple[AppliedUndef, AppliedUndef], ...]
@@ -86,12 +86,12 @@ def splitting(derivation: Derivation) -> Splitting:
         raise AssertionError("an integrator that does not fit is refused by derive")
     speed = {p: euler(energy.kinetic, p).diff(p) for _, p in pairs}
     rotation = {p: _turns(derivation, q, p, speed[p]) for q, p in pairs}
-    turning = {p: turns for p, turns in rotation.items() if turns}
+    rotating = {p: rotations for p, rotations in rotation.items() if rotations}
     flat = tuple((plane, speed[plane.p], speed[plane.r]) for plane in planes(derivation, pairs))
     if derivation.system.entropy is not None:
         heated = friction_with_heat(derivation, pairs)
-        return Splitting(pairs, energy, heated.rates, turning, heated.accounts, flat)
-    return Splitting(pairs, energy, _friction(derivation, speed), turning, {}, flat)
+        return Splitting(pairs, energy, heated.rates, rotating, heated.accounts, flat)
+    return Splitting(pairs, energy, _friction(derivation, speed), rotating, {}, flat)
 
 
 def _friction(derivation: Derivation, speed: Mapping[AppliedUndef, sp.Expr]) -> dict[AppliedUndef, sp.Expr]:
@@ -109,8 +109,8 @@ def _turns(derivation: Derivation, q: AppliedUndef, p: AppliedUndef, speed: sp.E
     assert bracket is not None
     left, right = (dict(zip(derivation.structure.fields, side, strict=True)) for side in (bracket.left, bracket.right))
     rest = sp.expand(euler(bracket.form, left[p]) + right[q])
-    turns = [term.as_independent(mix) for term in sp.Add.make_args(rest) if term.has(mix)]
-    return tuple((factor * speed, turned.args[0].name) for factor, turned in turns)
+    rotations = [term.as_independent(mix) for term in sp.Add.make_args(rest) if term.has(mix)]
+    return tuple((factor * speed, rotated.args[0].name) for factor, rotated in rotations)
 
 
 @dataclass
@@ -203,14 +203,14 @@ class Flows:
 
     def _turn_channels(self, p: AppliedUndef, factor: sp.Expr, matrix: str, h: sp.Expr) -> None:
         dynamics = self.builder.dynamics
-        turned = self.builder.rotation(matrix, (factor * h / 2).xreplace({t: self.time}))
+        cayley = self.builder.rotation(matrix, (factor * h / 2).xreplace({t: self.time}))
         name = dynamics.array(p)
         out = self.builder.fresh(name)
-        self.builder.body.append(ChannelMatmul(out, turned, self.state[name].array))
+        self.builder.body.append(ChannelMatmul(out, cayley, self.state[name].array))
         self.state[name] = dynamics.load(out)
 
     def _turn_plane(self, plane: Plane, a: sp.Expr, b: sp.Expr, h: sp.Expr) -> None:
-        """sqrt(a) p and sqrt(b) r turn by h w sqrt(a b)."""
+        """sqrt(a) p and sqrt(b) r rotate by h w sqrt(a b)."""
         size = a if a == b else sp.sqrt(a) * sp.sqrt(b)
         angle = h * plane.rate * size
         c, s = (self._coefficient(n, f(angle)) for n, f in (("turn_cos", sp.cos), ("turn_sin", sp.sin)))

@@ -137,14 +137,14 @@ class Strang(TimeStepper):
         flows = Flows.of(dynamics, dynamics.time + h / 2)
         flows.drift(h / 2)
         slopes = flows.force()
-        turning = flows.splitting.rotation or flows.splitting.planes
-        if turning and dynamics.noise:
+        rotating = flows.splitting.rotation or flows.splitting.planes
+        if rotating and dynamics.noise:
             flows.kick(slopes, h / 2)
             flows.rotate(h / 2)
             flows.damp(h)
             flows.rotate(h / 2)
             flows.kick(slopes, h / 2)
-        elif turning:
+        elif rotating:
             flows.kick(slopes, h / 2)
             flows.damp(h / 2)
             flows.rotate(h)
@@ -163,15 +163,15 @@ class Strang(TimeStepper):
 def _noisy(parts: Splitting) -> str:
     """What the splitting keeps at a temperature."""
     word = "ABOBA" if not (parts.rotation or parts.planes) else "ABRORBA"
-    turns = ", R rotation" if word != "ABOBA" else ""
+    rotation = ", R rotation" if word != "ABOBA" else ""
     return (
         "the momenta of exp(-H/T) in the exact Ornstein-Uhlenbeck part; averages of exp(-H/T) to order dt^2, by the "
-        f"splitting {word} (A drift, B kick, O Ornstein-Uhlenbeck{turns})"
+        f"splitting {word} (A drift, B kick, O Ornstein-Uhlenbeck{rotation})"
     )
 
 
 def _check_turns(derivation: Derivation) -> None:
-    """Raise SpecError where channels turn at a rate that depends on the time: their rotation is one for all steps."""
+    """Raise SpecError where channels rotate at a rate that depends on the time: their rotation is one for all steps."""
     forms = (derivation.hamiltonian, derivation.bracket.form if derivation.bracket is not None else sp.S.Zero)
     if not any(map(is_timed, forms)):
         return
@@ -180,7 +180,7 @@ def _check_turns(derivation: Derivation) -> None:
             if is_timed(rate):
                 raise unfit(
                     derivation,
-                    f"the rate {show(rate)} at which {matrix} turns the channels depends on the time, and a rotation "
+                    f"the rate {show(rate)} at which {matrix} rotates the channels depends on the time, and a rotation "
                     "of channels is worked out once for all steps",
                     f"ImplicitMidpoint, or a rate that is free of t; {ANY}",
                 )

@@ -151,10 +151,10 @@ def _is_inside(offset: Offset, place: _Place) -> bool:
 
 
 def _is_even(row: Row) -> bool:
-    """Whether each axis can be turned round by itself."""
+    """Whether each axis can be reversed by itself."""
     axes = range(len(next(iter(row))[1]))
-    turned = ({(c, (*o[:i], -o[i], *o[i + 1 :])): n for (c, o), n in row.items()} for i in axes)
-    return all(row == other for other in turned)
+    mirrored = ({(c, (*o[:i], -o[i], *o[i + 1 :])): n for (c, o), n in row.items()} for i in axes)
+    return all(row == other for other in mirrored)
 
 
 def _continues(terms: list[_Term], inner: Row, walls: Walls, rank: int) -> bool:
@@ -219,15 +219,15 @@ def solved(rhs: Any, modes: Modes, singular: bool, coefficients: Mapping[sp.Symb
     first = 1 if modes.walls is Walls.ZERO else 0
     inside: Any = (..., *(slice(first, first + n) for n in sides))
 
-    def turned(x: Any, factors: Any) -> Any:
+    def rotated(x: Any, factors: Any) -> Any:
         return np.fft.ifftn(np.fft.fftn(x, axes=axes) * factors, axes=axes).real[inside]
 
     factors = 1 / scale
     if not (np.iscomplexobj(x) or np.iscomplexobj(factors)):
-        return turned(x, factors)
+        return rotated(x, factors)
     # Parts by themselves: a complex step is far smaller than the rounding of what it is a step from.
-    real = turned(x.real, factors.real) - turned(x.imag, factors.imag)
-    return real + 1j * (turned(x.real, factors.imag) + turned(x.imag, factors.real))
+    real = rotated(x.real, factors.real) - rotated(x.imag, factors.imag)
+    return real + 1j * (rotated(x.real, factors.imag) + rotated(x.imag, factors.real))
 
 
 def _extended(x: Any, axis: int, walls: Walls) -> Any:

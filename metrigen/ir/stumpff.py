@@ -44,10 +44,10 @@ def stumpff_values(k: float, x: Any, d: Any) -> np.ndarray:
     up, down = np.sqrt(np.where(x.real > 1, x, 1)), np.sqrt(np.where(x.real < -1, -x, 1))
     grown, shrunk = np.exp(down - d) / 2, np.exp(-down - d) / 2
     if int(k) % 2:
-        turning, falling = np.exp(-d) * np.sin(up) / up, (grown - shrunk) / down
+        rotating, falling = np.exp(-d) * np.sin(up) / up, (grown - shrunk) / down
     else:
-        turning, falling = np.exp(-d) * np.cos(up), grown + shrunk
-    far = np.where(x.real > 0, turning, falling)
+        rotating, falling = np.exp(-d) * np.cos(up), grown + shrunk
+    far = np.where(x.real > 0, rotating, falling)
     for n in range(int(k) % 2, int(k), 2):
         far = (np.exp(-d) / float(factorial(n)) - far) / np.where(np.abs(x.real) > 1, x, 1)
     found: np.ndarray = np.where(np.abs(x.real) <= 1, series, far)

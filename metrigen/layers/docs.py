@@ -79,7 +79,7 @@ def token_docs(layer: Layer) -> Docs:
         "step_back": ("The cotangent of the state before a token from that after it: E^T R^T.",),
         "step_adjoint": (_BACK.format("step"),),
         **{
-            f"{name}_{part}": (f"The part of ``{name}`` {when} the channels turn: {flow}.",)
+            f"{name}_{part}": (f"The part of ``{name}`` {when} the channels rotate: {flow}.",)
             for name, flow in (("step", flow), ("step_adjoint", "w -> J^T w"))
             for part, when in (("head", "before"), ("tail", "after"))
         },

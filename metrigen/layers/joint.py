@@ -1,4 +1,4 @@
-"""Steps and readout as one operator: the readout of a unit right after its steps."""
+"""Steps and readout as one operator: the readout of a tile right after its steps."""
 
 from __future__ import annotations
 

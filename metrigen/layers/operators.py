@@ -23,8 +23,8 @@ _KINDS = {
 
 
 _MEMORY = {
-    "state": "state", "last": "state", "kept": "kept", "read": "read", "content": "columns", "keep": "keep",
-    "turn": "half",
+    "state": "state", "last": "state", "saved": "saved", "read": "read", "content": "columns", "keep": "keep",
+    "rotate": "half",
 }  # fmt: skip
 
 

@@ -315,11 +315,11 @@ def _site_inputs(lowered: Lowered) -> int:
 def _planes(lowered: Lowered, channels: int) -> tuple[int, str]:
     """Planes that a fused kernel needs at once: one, or those that channel matrices couple inside a step."""
     step = lowered.step
-    turns = {s.out: s.matrix for s in step.prologue if isinstance(s, Cayley)}
+    rotations = {s.out: s.matrix for s in step.prologue if isinstance(s, Cayley)}
     inside = [s for e in equations_in(step.body) for p in e.programs for s in p]
     body = known([*step.body, *inside], "the cost model")
     across = any(isinstance(s, ChannelSum) or (isinstance(s, SiteSum) and s.channels) for s in body)
-    matrices = sorted({turns.get(s.matrix, s.matrix) for s in body if isinstance(s, ChannelMatmul)})
+    matrices = sorted({rotations.get(s.matrix, s.matrix) for s in body if isinstance(s, ChannelMatmul)})
     if not matrices and not across:
         return 1, "one plane"
     blocks = {s.name: s.block for s in _symbols(lowered) if isinstance(s, Param)}

@@ -90,7 +90,7 @@ def index_section(
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in rows(layer):
         found = _forward(row, own)
-        if not found and not row.kept:
+        if not found and not row.always:
             continue
         names = list(dict.fromkeys(a.name for a in found))
         shown = [f"`{n}`" for n in names]

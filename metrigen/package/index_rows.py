@@ -30,7 +30,7 @@ class Row:
     back     the same of what its cotangents are of, tried before those of the names that are found
     ends     results that it reaches, whose cotangents stand for its own where it has none
     reading  whether the readout has it
-    kept     whether it is listed where nothing holds it
+    always   whether it is listed where nothing holds it
     """
 
     term: str
@@ -38,7 +38,7 @@ class Row:
     back: tuple[Holds, ...] = ()
     ends: tuple[str, ...] = ()
     reading: bool = False
-    kept: bool = False
+    always: bool = False
 
 
 def rows(layer: Layer) -> Iterator[Row]:
@@ -88,7 +88,7 @@ def _step_rows(layer: Layer) -> Iterator[Row]:
                 entropy = letter == "S"
                 slope, moved = _slope(names[u], arrays, entropy), [names[w] for w in moved_by(derivation, u, entropy)]
                 shown = f"`{shown_term(term, names)}` of {letter}" + (f", varied in `{names[u]}`" if fields[1:] else "")
-                yield Row(shown, (slope, _moved(moved, arrays)), (slope,), tuple(after(w) for w in moved), kept=True)
+                yield Row(shown, (slope, _moved(moved, arrays)), (slope,), tuple(after(w) for w in moved), always=True)
     yield from _made_once(layer.lowered.prologue)
     for name in arrays:
         yield Row(f"`{name}` after a step", (_one_of(after(name)),))

@@ -82,8 +82,8 @@ def respond(program: Program, fields: Sequence[str], at: Numbers | None = None) 
                 values[statement.out] = factor * values[statement.src]
                 responses[statement.out] = _scaled(responses.get(statement.src, {}), factor, (0,) * rank)
             elif isinstance(statement, Cayley):
-                turn = values[statement.scale] * values[statement.matrix]
-                values[statement.out] = (1 + turn) / (1 - turn)
+                half = values[statement.scale] * values[statement.matrix]
+                values[statement.out] = (1 + half) / (1 - half)
             elif isinstance(statement, Solve):
                 raise Unlinearised("an elliptic constraint is solved, which couples all sites")
             elif isinstance(statement, Root):

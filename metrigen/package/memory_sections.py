@@ -35,7 +35,7 @@ def memory_cost(layer: Layer) -> str:
 def _token(layer: Layer) -> str:
     memory, token = layer.lowered.memory, layer.lowered.memory.token
     rows = [f"D of {u} = {text(d)}" for u, d in zip(memory.fields, token.decay, strict=True)]
-    rows += [f"theta = {text(token.turn)}"] if memory.turns else []
+    rows += [f"theta = {text(token.rotate)}"] if memory.rotates else []
     rows += [f"beta = {text(token.beta)}"] if token.ranked else []
     rows += [f"k of {u} = {text(k)}" for u, k in zip(memory.fields, token.along, strict=False)]
     if token.writes:
@@ -52,7 +52,7 @@ def _token(layer: Layer) -> str:
     how = layer.source.derivation.law("token").how
     return (
         f"A head keeps {' and '.join(memory.fields)}, a matrix ({memory.key}, {memory.value}) each. Over a token "
-        "S' = -D S - beta k (k.S) + a b (and theta turns the pair), with everything held; the step is "
+        "S' = -D S - beta k (k.S) + a b (and theta rotates the pair), with everything held; the step is "
         f"{how}. What is read is q.S after it{beside}.\n\n```text\n" + "\n".join(rows) + "\n```"
     )
 

@@ -39,9 +39,9 @@ def _token(scan: Scan) -> str:
     rows += [f"fixed point {u} = {_plain(f)}" for u, f in zip(names, cell.fixed, strict=True)]
     if len(names) == 1:
         form = "E = exp(h A)."
-    elif found.turning:
+    elif found.rotating:
         form = (
-            "The oscillator turns by the angle h w and shrinks by e^(h s): E is written in cos and sin of that angle."
+            "The oscillator rotates by the angle h w and shrinks by e^(h s): E is written in cos and sin of that angle."
         )
     else:
         form = (
@@ -52,8 +52,7 @@ def _token(scan: Scan) -> str:
     once = " The tokens do not change it: it is made once from the parameters." if found.constant else ""
     if cell.rotations:
         once += (
-            " Then the channels of a field turn about the same point, x <- f + R E (x - f), R = (1 - s B)^-1 (1 + s B)"
-            ": "
+            " Then the channels of a field rotate about that point, x <- f + R E (x - f), R = (1 - s B)^-1 (1 + s B): "
             + ", ".join(
                 f"{rotation.field} by {rotation.matrix.name} with s = {_plain(rotation.angle)}"
                 for rotation in cell.rotations
@@ -86,7 +85,7 @@ _OVERLAP = "M = x_(t-1).P x_t is the same form between a token and the one befor
 _ACTION = (
     "J = q_(t-1) p_t - p_(t-1) q_t is the area that the two states span, the symplectic form between them. For |x|^2 "
     "the two energies, M and J are all the quadratic invariants of two states under a common rotation: M + iJ = "
-    "conj(a_(t-1)) a_t with a = q + ip. For a free oscillator that turns by w and shrinks by r, M = 2 E r cos w and J"
+    "conj(a_(t-1)) a_t with a = q + ip. For a free oscillator that rotates by w and shrinks by r, M = 2 E r cos w and J"
     " = -2 E r sin w with the energy E before the token: to first order in w the area J is -2 times w E, the "
     "generator of the rotation that the token is."
 )
@@ -112,12 +111,12 @@ def _cost(scan: Scan) -> str:
     programs = {"step": scan.step, "step_adjoint": scan.step_adjoint}
     counts = ", ".join(f"`{name}` {operations(program)}" for name, program in programs.items())
     n = len(scan.fields)
-    turned, twice = "", "" if scan.rotations else "; in chunks a GPU reads the inputs twice"
+    rotated, twice = "", "" if scan.rotations else "; in chunks a GPU reads the inputs twice"
     if scan.cell.rotations:
         each = ", ".join(f"{2 * (rotation.matrix.block or 1)} for {rotation.field}" for rotation in scan.cell.rotations)
-        turned = f" The rotation of a block adds {each} in `step`, and twice that in `step_adjoint`."
+        rotated = f" The rotation of a block adds {each} in `step`, and twice that in `step_adjoint`."
     return (
         f"A state element is the {n} field{'s' * (n > 1)} of one channel at one token, {4 * n} bytes. Every array is "
         f"moved once, as the CPU kernels do{twice}.\n\n" + "\n".join(rows)
-        + f"\n\nOperations an element, a function counted as one: {counts}.{turned}"
+        + f"\n\nOperations an element, a function counted as one: {counts}.{rotated}"
     )  # fmt: skip

@@ -61,17 +61,17 @@ class _Merger:
     def _channel_map(self, statement: ChannelMatmul | ChannelSum) -> None:
         src = statement.src
         number, source = self.multiple[src] if src in self.multiple else (sp.S.One, self._stored(src))
-        matrix, turned = (
+        matrix, transposed = (
             (statement.matrix, statement.transpose) if isinstance(statement, ChannelMatmul) else ("", False)
         )
-        if turned and self.symmetry.get(matrix):
-            number, turned = number * self.symmetry[matrix], False
-        stored = self.seen.setdefault((matrix, source, turned), statement.out)
+        if transposed and self.symmetry.get(matrix):
+            number, transposed = number * self.symmetry[matrix], False
+        stored = self.seen.setdefault((matrix, source, transposed), statement.out)
         if number != 1 or stored != statement.out:
             self.value[statement.out] = (number, stored)
         if stored == statement.out:
             made = (
-                ChannelMatmul(stored, matrix, source, turned)
+                ChannelMatmul(stored, matrix, source, transposed)
                 if isinstance(statement, ChannelMatmul)
                 else ChannelSum(stored, source)
             )

@@ -21,10 +21,10 @@ Unfused = Outer | SiteSum | Root | RootAdjoint | Solve
 
 @dataclass(frozen=True)
 class FusionGroup:
-    """``kept`` are the arrays made here that memory has to hold: outputs, and what is read later or at neighbours."""
+    """``stored`` are the arrays made here that memory has to hold: outputs, and what is read later or at neighbours."""
 
     statements: tuple[Sited, ...]
-    kept: tuple[str, ...]
+    stored: tuple[str, ...]
 
     @property
     def staged(self) -> bool:

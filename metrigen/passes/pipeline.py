@@ -14,7 +14,7 @@ What is built by ``metrigen.programs``, and by ``metrigen.integrators.scan`` for
 What is printed goes through KERNELS, or TOKEN for a sequence. In readouts and diagnostics (READ) sums are factored
 before common subexpressions are found, and contents and masks taken out before that, as each sees what the last made.
 
-The CPU takes what is built another way: AT_A_POINT where the one site is a point; ``rotate`` turns the loop over the
+The CPU takes what is built another way: AT_A_POINT where the one site is a point; ``rotate`` rotates the loop over the
 steps, ``vary`` reverses its parts, and each goes through OWNED and KERNELS; ``partition`` makes fusion groups of it,
 on which run SWEPT and, where coefficients are those of a channel, ``collect_coefficients``. What else a backend does
 to a program it does last: ``backends.edge_products.edge_sums`` on a graph, ``backends.triton.plane.inlined`` in

@@ -1,4 +1,4 @@
-"""K steps as one pass a step: turn the loop so that a step's last and the next one's first kernel meet.
+"""K steps as one pass a step: rotate the loop so that a step's last and the next one's first kernel meet.
 
 A splitting method begins with a pointwise part (a drift) whose result the next part reads at neighbours. Written as
 
@@ -91,7 +91,7 @@ def own_outputs(body: Program) -> Program:
     copies: list[Map] = []
     for name in body.outputs:
         if kinds[name] is Kind.SITE and (name in shared or name in outputs):
-            copies.append(Map(stores=((f"{name}__kept{len(copies)}", Load(name, (0,) * _rank(body))),)))
+            copies.append(Map(stores=((f"{name}__copy{len(copies)}", Load(name, (0,) * _rank(body))),)))
             name = copies[-1].stores[0][0]
         outputs.append(name)
     return replace(body, body=(*body.body, *copies), outputs=tuple(outputs))

@@ -271,11 +271,11 @@ class Reversal:
             sources.append(str(self._stored(out)))
         back = tuple(self._fresh(out) for out in statement.outs)
         self.statements.append(RootAdjoint(back, equation, statement.outs, statement.given, tuple(sources)))
-        pull, turned = equation.pullback, []
+        pull, negated = equation.pullback, []
         for name in back:
-            turned.append(self._fresh(name))
-            self.statements.append(Map(stores=((turned[-1], -Load(name, self.origin)),)))
-        given = (*statement.outs, *statement.given, *turned)
+            negated.append(self._fresh(name))
+            self.statements.append(Map(stores=((negated[-1], -Load(name, self.origin)),)))
+        given = (*statement.outs, *statement.given, *negated)
         names = {a.name: name for a, name in zip(pull.inputs, given, strict=True)}
         names |= {name: self._fresh(name) for s in pull.body for name, _ in s.defines}
         self.statements.extend(s.renamed(names) for s in pull.body)

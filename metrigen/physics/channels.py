@@ -137,11 +137,11 @@ def summed(expr: sp.Expr) -> sp.Expr:
 
 
 def _moved(term: sp.Expr) -> sp.Expr:
-    turned = [f for f in sp.Mul.make_args(term) if isinstance(f, mix) and isinstance(f.args[0], transposed)]
-    if len(turned) != 1:
+    transposes = [f for f in sp.Mul.make_args(term) if isinstance(f, mix) and isinstance(f.args[0], transposed)]
+    if len(transposes) != 1:
         return term
-    rest = sp.Mul(*(f for f in sp.Mul.make_args(term) if f is not turned[0]))
-    return argument(turned[0]) * apply_transposed(turned[0], rest)
+    rest = sp.Mul(*(f for f in sp.Mul.make_args(term) if f is not transposes[0]))
+    return argument(transposes[0]) * apply_transposed(transposes[0], rest)
 
 
 def degree(expr: sp.Expr) -> int:

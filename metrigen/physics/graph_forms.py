@@ -141,7 +141,7 @@ def _check_even(part: str, defect: sp.Expr) -> None:
         raise SpecError(
             f"a term of {part}= changes with the orientation of an edge",
             part=part,
-            why=f"turning all edges round changes it by {show(sp.expand(defect))}; the edges are undirected",
+            why=f"reversing all edges changes it by {show(sp.expand(defect))}; the edges are undirected",
             witness=witness(defect) or None,
             fix="use an even function of the differences, such as grad(u).square or cos(grad(u)[0])",
             see="graph-terms",

@@ -126,7 +126,7 @@ def _splitting(token: Token) -> tuple[Law, ...]:
         "decay": not token.splits_decay and any(d != 0 for d in token.decay),
         "rank one": token.ranked,
         "write": token.writes,
-        "rotation": not token.splits_rotation and token.turn != 0,
+        "rotation": not token.splits_rotation and token.rotate != 0,
     }
     inner = ", ".join(part for part, there in held.items() if there)
     if not token.split:

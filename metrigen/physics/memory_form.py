@@ -34,7 +34,7 @@ class Token:
     """The generator above in fields, inputs and parameters.
 
     key, value  the two axes
-    decay       D of every field; turn: theta of the pair of fields, zero for one
+    decay       D of every field; rotate: theta of the pair of fields, zero for one
     beta, along beta and the k of every field; beta is zero without a rank-one part, and along empty
     gain, write a_u = gain write_u: with a rank-one part write is along; without, gain is one
     content     b; zero where nothing is written
@@ -43,7 +43,7 @@ class Token:
     key: Index
     value: Index
     decay: tuple[sp.Expr, ...]
-    turn: sp.Expr
+    rotate: sp.Expr
     beta: sp.Expr
     along: tuple[sp.Expr, ...]
     gain: sp.Expr
@@ -71,7 +71,7 @@ class Token:
     @property
     def splits_rotation(self) -> bool:
         """Whether the rotation stands there."""
-        return bool(self.turn != 0) and (self.ranked or self.writes)
+        return bool(self.rotate != 0) and (self.ranked or self.writes)
 
     @property
     def split(self) -> tuple[str, ...]:
@@ -91,12 +91,12 @@ def token_of(state: State) -> Token:
     if state.rates is None:
         raise refused("the equations of the memory are too large", "they were not written out")
     rows = [_Row.of(state.fields, u, rate, key) for u, rate in zip(state.fields, state.rates, strict=True)]
-    decay, turn = _diagonal(rows, state.fields)
+    decay, rotate = _diagonal(rows, state.fields)
     beta, along = _rank_one(rows, state.fields)
     content = _content(rows)
     gain, write = _write(rows, along, content)
-    _check_coefficients((turn, beta, gain, content, *decay, *along, *write))
-    if turn != 0 and len({*decay}) > 1:
+    _check_coefficients((rotate, beta, gain, content, *decay, *along, *write))
+    if rotate != 0 and len({*decay}) > 1:
         raise refused(
             "the two fields of a rotating pair decay differently",
             f"{show(decay[0])} and {show(decay[1])}: rotation and decay do not commute then",
@@ -106,7 +106,7 @@ def token_of(state: State) -> Token:
         key=key,
         value=value,
         decay=tuple(map(from_jets, decay)),
-        turn=from_jets(turn),
+        rotate=from_jets(rotate),
         beta=from_jets(beta),
         along=tuple(map(from_jets, along)),
         gain=from_jets(gain),
@@ -234,16 +234,16 @@ def _diagonal(rows: Sequence[_Row], fields: Sequence[AppliedUndef]) -> tuple[tup
     if len(rows) == 1:
         return decay, sp.S.Zero
     first, second = fields
-    turn, back = (row.on.get(v, sp.S.Zero) for row, v in zip(rows, (second, first), strict=True))
-    if sp.expand(turn + back) != 0:
+    rotate, back = (row.on.get(v, sp.S.Zero) for row, v in zip(rows, (second, first), strict=True))
+    if sp.expand(rotate + back) != 0:
         raise refused(
             f"{first.func.__name__} and {second.func.__name__} are coupled by no rotation",
-            f"{show(turn)} and {show(back)} are not of opposite sign",
+            f"{show(rotate)} and {show(back)} are not of opposite sign",
             "bracket=lambda F, G: theta*(F[Q]*G[P] - F[P]*G[Q]) with H = (Q**2 + P**2)/2, and entropy= minus what the "
             "metric lowers",
             "bracket",
         )
-    return decay, sp.expand(turn)
+    return decay, sp.expand(rotate)
 
 
 def _rank_one(rows: Sequence[_Row], fields: Sequence[AppliedUndef]) -> tuple[sp.Expr, tuple[sp.Expr, ...]]:

@@ -1,7 +1,7 @@
 """Rotation of the momenta: what a bracket holds beyond F[q]*G[p] - F[p]*G[q], and whether a splitting can take it.
 
-    F[p]*mix(B, G[p])           p turns among its channels, p_t = a B p with B antisymmetric
-    w*(F[p]*G[r] - F[r]*G[p])   p and r turn about one another, p_t = w a_r r, r_t = -w a_p p: a magnetic field,
+    F[p]*mix(B, G[p])           p rotates among its channels, p_t = a B p with B antisymmetric
+    w*(F[p]*G[r] - F[r]*G[p])   p and r rotate about one another, p_t = w a_r r, r_t = -w a_p p: a magnetic field,
                                 the Coriolis force; w holds no momentum and no derivative of a field
 
 with the inverse masses a of T = sum a p^2/2. Both leave T as it is.
@@ -56,7 +56,7 @@ def remainder(derivation: Derivation, pairs: Sequence[Pair]) -> list[tuple[Appli
 
 
 def planes(derivation: Derivation, pairs: Sequence[Pair]) -> tuple[Plane, ...]:
-    """The planes in which momenta turn about one another, each once."""
+    """The planes in which momenta rotate about one another, each once."""
     assert derivation.bracket is not None
     right = dict(zip(derivation.fields, derivation.bracket.right, strict=True))
     momenta, found = [p for _, p in pairs], []
@@ -80,13 +80,14 @@ def misfit(derivation: Derivation, pairs: Sequence[Pair], kinetic: sp.Expr) -> t
                 return why, _FIX
             if term.has(mix) and not (channels.is_scalar(masses[u]) and not jets_of(to_jets(masses[u]))):
                 name = u.func.__name__
-                why = f"the channels of {name} turn with the velocity {show(masses[u])} {name}, not that of all"
+                why = f"the channels of {name} rotate with the velocity {show(masses[u])} {name}, not that of all"
                 return why, "T = a*p**2/2 with a the same in every channel and at every site"
     for plane in planes(derivation, pairs):
         first, second = masses[plane.p], masses[plane.r]
         if first != second and not (first.is_positive and second.is_positive):
             names = f"{plane.p.func.__name__} and {plane.r.func.__name__}"
-            why = f"{names} turn about one another with inverse masses {show(first)} and {show(second)} of unknown sign"
+            masses_of = f"inverse masses {show(first)} and {show(second)} of unknown sign"
+            why = f"{names} rotate about one another with {masses_of}"
             return why, "declare them positive: Param(..., positive=True)"
     return None
 
@@ -95,12 +96,12 @@ def _of_channels(derivation: Derivation, u: AppliedUndef, term: sp.Expr) -> bool
     """Is it c mix(B, G[u]) with c a scalar and B antisymmetric?"""
     assert derivation.bracket is not None
     own = dict(zip(derivation.fields, derivation.bracket.right, strict=True))[u]
-    factor, turn = term.as_independent(mix)
-    if not isinstance(turn, mix):
+    factor, rotation = term.as_independent(mix)
+    if not isinstance(rotation, mix):
         return False
-    matrix = turn.args[0].args[0] if isinstance(turn.args[0], transposed) else turn.args[0]
+    matrix = rotation.args[0].args[0] if isinstance(rotation.args[0], transposed) else rotation.args[0]
     antisymmetric = isinstance(matrix, Param) and matrix.antisymmetric
-    return antisymmetric and turn.args[1] == jet(own) and channels.is_scalar(factor) and not jets_of(factor)
+    return antisymmetric and rotation.args[1] == jet(own) and channels.is_scalar(factor) and not jets_of(factor)
 
 
 def _of_a_plane(derivation: Derivation, u: AppliedUndef, term: sp.Expr, momenta: Sequence[AppliedUndef]) -> bool:

@@ -97,7 +97,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def arrays(kinds: tuple[tuple[str, str], ...], like: torch.Tensor, cpu: ModuleType) -> Tensors:
-    """Random values by kind: positive, so that every coefficient is admissible; matrices in the blocks of a unit."""
+    """Random values by kind: positive, so that every coefficient is admissible; matrices in the blocks of a tile."""
     channels = like.shape[1]
     shapes = {"site": like.shape, "channel": (channels,), "scalar": (), "matrix": (channels, channels)}
     found = []
@@ -111,7 +111,7 @@ def arrays(kinds: tuple[tuple[str, str], ...], like: torch.Tensor, cpu: ModuleTy
 
 
 def in_blocks(found: Tensors, cpu: ModuleType) -> Tensors:
-    """Cotangents of channel matrices within the blocks of a unit: the mask of the parameter drops the others."""
+    """Cotangents of channel matrices within the blocks of a tile: the mask of the parameter drops the others."""
     if not cpu.BLOCK or cpu.BLOCK == 1:
         return found
     index = torch.arange(4) // cpu.BLOCK
@@ -129,7 +129,7 @@ def agree(got: Tensors, expected: Tensors, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_same_numbers_as_the_reference(built: ModuleType, dtype: torch.dtype) -> None:
-    """Values and all cotangents, in units of one plane, of a block and of all channels."""
+    """Values and all cotangents, in tiles of one plane, of a block and of all channels."""
     cpu, reference = built, built.reference
     # Every size is a library of its own; a short run has one site alone in a solve and where all channels are coupled.
     every = dtype is torch.float64 and (LONG or cpu.BLOCK is None or hasattr(cpu, "OPERATOR"))
@@ -211,17 +211,17 @@ def test_without_a_compiler(built: ModuleType, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("name", ["Strang-neumann", "ExplicitEuler-periodic", "SymplecticEuler-zero"])
-def test_windows_of_a_large_plane(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A plane that goes through the cache in windows has the values of a plane that does not."""
+def test_overlapped_tiles_of_a_large_plane(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A plane that goes through the cache in overlapped tiles has the values of a plane that does not."""
     module = package(SYSTEMS[name], tmp_path, "cpu_" + name.lower().replace("-", "_"))
     cpu = importlib.import_module(f"{module.__name__}.cpu")
     if not cpu.available():
         pytest.skip("no C++ compiler")
     monkeypatch.setattr(cpu, "ROW_BYTES", 32 * 8)
-    monkeypatch.setattr(cpu, "WINDOW_BYTES", 2 * cpu.CARRIED * 32 * 8 * 24)
+    monkeypatch.setattr(cpu, "TILE_BYTES", 2 * cpu.CARRIED * 32 * 8 * 24)
     monkeypatch.setattr(cpu, "STEPS_AT_ONCE", 2)
     like = torch.rand(2, 1, 75, 61, dtype=torch.float64)
-    assert cpu._window(like) == (24, 32)
+    assert cpu._overlapped(like) == (24, 32)
     fixed = tuple(0.05 * a for a in arrays(cpu.FIXED, like, cpu))
     state = tuple(0.3 * torch.randn_like(like) for _ in range(_fields(cpu)))
     given = tuple(x.clone() for x in state)

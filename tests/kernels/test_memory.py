@@ -172,7 +172,7 @@ def entries(cpu: ModuleType) -> list[str]:
 
 
 OPTIONS = {
-    "evolve_windows": lambda x: (3, None, 2**44, 64, 3), "evolve": lambda x: (3, None),
+    "evolve_overlapped": lambda x: (3, None, 2**44, 64, 3), "evolve": lambda x: (3, None),
     "rollout": lambda x: (3, None, 1), "rollout_adjoint": lambda x: (3, x, 1, x),
     "evolve_adjoint": lambda x: (3, x), "evolve_readout": lambda x: (3, None),
     "evolve_readout_adjoint": lambda x: (3, x, x),
@@ -196,7 +196,7 @@ def test_a_workspace_that_cannot_be_had(built: Built, method: str) -> None:
         if method == "midpoint":  # a row has no length that does not exist; a Krylov space may have
             options = [2, x, 0 if name == "evolve" else x, *RULE[:6], 2**44, 20]
         with pytest.raises(MemoryError, match=rf"{name} needs a workspace of [\d,.]+ MiB for each of \d+ threads"):
-            cpu._Unit(name, like).run(arrays, *options)
+            cpu._Tiling(name, like).run(arrays, *options)
 
 
 def test_a_workspace_that_a_limit_forbids(built: Built) -> None:

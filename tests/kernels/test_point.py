@@ -40,10 +40,10 @@ Named = dict[str, torch.Tensor]
 POINT = Lattice()
 DT = Param("dt", positive=True, init=0.05)
 METHODS = (ExplicitEuler, SymplecticEuler, Leapfrog, Strang, RK4)
-# Samples and channels: below a vector, a few units that no sample fits, more units than jobs, channels beyond a unit.
+# Samples and channels: below a vector, a few tiles that no sample fits, more tiles than jobs, channels beyond a tile.
 SIZES = (*product((1, 5, 33), (1, 3, 4, 17, 64)), (600, 4), (700, 3), (3, 200))
 LIMIT = {torch.float64: 1e-12, torch.float32: 1e-5}
-ONE_VECTOR = 16  # float64 numbers up to which a unit is one vector
+ONE_VECTOR = 16  # float64 numbers up to which a tile is one vector
 
 
 def system(method: type) -> System:
@@ -113,7 +113,7 @@ def agree(got: Named, expected: Named, limit: float) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_numbers_of_the_reference(kinds: dict[type, type], method: type) -> None:
-    """Values and all gradients, for shapes below a vector, of a few units, and with a rest in the last."""
+    """Values and all gradients, for shapes below a vector, of a few tiles, and with a rest in the last."""
     reads = method in (Strang, RK4)
     for samples, channels in SIZES:
         if samples * channels <= ONE_VECTOR and method is not Strang:
@@ -178,7 +178,7 @@ def test_bits_do_not_change(kinds: dict[type, type], size: tuple[int, int]) -> N
 
 
 def test_a_sample_does_not_depend_on_the_others(kinds: dict[type, type]) -> None:
-    """The same bits in a batch and alone, among the first and in the rest of the last unit; and an empty batch."""
+    """The same bits in a batch and alone, among the first and in the rest of the last tile; and an empty batch."""
     layer = pair(kinds[Strang], 3, torch.float64)[0]
     given = {n: x.detach() for n, x in inputs(layer, 50, 3, torch.float64).items()}
     whole = layer(**given)
@@ -208,7 +208,7 @@ def test_what_lies_along_the_vectors() -> None:
             "row", POINT, (q, p), hamiltonian=p**2 / 2 + energy, bracket=lambda F, G: F[q] * G[p] - F[p] * G[q],
             integrator=Leapfrog(steps=1, dt=DT),
         )  # fmt: skip
-        assert f"units of W {along}" in compiled(one).files["kernels.cpp"]
+        assert f"tiles of W {along}" in compiled(one).files["kernels.cpp"]
 
 
 @pytest.mark.parametrize("switch", ["1", "0"])

@@ -64,7 +64,7 @@ def pair(kind: type, channels: int, dtype: torch.dtype) -> list[torch.nn.Module]
     return layers
 
 
-# Samples and channels: one lane, a rest in the last unit and tiles of channels that do not come out even, groups of 4.
+# Samples and channels: one lane, a rest in the last tile and groups of channels that do not come out even, groups of 4.
 SIZES: dict[str, tuple[tuple[int, int], ...]] = {"whole": ((1, 3), (21, 9)), "blocks": ((13, 8),)}
 if LONG:
     whole = (*product((1, 3, 11), (1, 3)), (150, 3), (21, 9), (5, 33))
@@ -86,14 +86,15 @@ def test_single_precision(kinds: dict[str, type]) -> None:
 
 
 @pytest.mark.parametrize("limit", ["SAVED_BYTES", "HELD_BYTES", "SUMMED_BYTES", "none"])
-def test_units_of_every_width(kinds: dict[str, type], limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many steps, many channels and many sums make units of fewer samples, and fewer jobs: the same numbers."""
+def test_tiles_of_every_width(kinds: dict[str, type], limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many steps, many channels and many sums make tiles of fewer samples, and fewer jobs: the same numbers."""
     cpu = importlib.import_module(f"{kinds['whole'].__module__.rpartition('.')[0]}.cpu")
-    widest = cpu._Unit("evolve_adjoint", torch.empty(150, 3, dtype=torch.float64), 40)
+    widest = cpu._Tiling("evolve_adjoint", torch.empty(150, 3, dtype=torch.float64), 40)
     if limit != "none":
         monkeypatch.setattr(cpu, limit, 100)
-    unit = cpu._Unit("evolve_adjoint", torch.empty(150, 3, dtype=torch.float64), 40)
-    assert (unit.width < widest.width, unit.jobs < widest.jobs) == (limit[:4] in ("SAVE", "HELD"), limit[:3] == "SUM")
+    tiling = cpu._Tiling("evolve_adjoint", torch.empty(150, 3, dtype=torch.float64), 40)
+    fewer = tiling.width < widest.width, tiling.jobs < widest.jobs
+    assert fewer == (limit[:4] in ("SAVE", "HELD"), limit[:3] == "SUM")
     layers = pair(kinds["whole"], 3, torch.float64)
     for layer in layers:
         layer.steps = 40

@@ -29,7 +29,7 @@ POINTS = [p.stem for p in sorted(GALLERY.glob("*.py")) if re.search(r"\bLattice\
 # A short run: an account of heat beside explicit steps, and an implicit step.
 CHOSEN = picked(POINTS, "gas_piston", "rigid_body")
 LIMIT = {torch.float64: 1e-11, torch.float32: 1e-3}
-# A few units with a rest in the last; fewer numbers than a vector has.
+# A few tiles with a rest in the last; fewer numbers than a vector has.
 CASES = ((torch.float64, 37), (torch.float32, 1))
 Named = dict[str, torch.Tensor]
 

@@ -169,14 +169,14 @@ def test_nothing_is_read_that_nobody_wrote(kinds: dict[str, type], monkeypatch: 
 
 
 def test_what_is_solved_in_a_lane() -> None:
-    """A few unknowns of one number; equations of all channels have a unit of their own."""
+    """A few unknowns of one number; equations of all channels have a tile of their own."""
     q, p, K = Field("q", POINT), Field("p", POINT), Param("K", shape=("C", "C"), symmetric=True)
     for energy, lanes in ((q**4 / 4, True), (q * mix(K, q) / 2, False)):
         one = System(
             "lane", POINT, (q, p), hamiltonian=p**2 / 2 + energy, bracket=lambda F, G: F[q] * G[p] - F[p] * G[q],
             integrator=ImplicitMidpoint(steps=1, dt=0.1),
         )  # fmt: skip
-        assert ("units of W numbers" in compiled(one).files["kernels.cpp"]) == lanes
+        assert ("tiles of W numbers" in compiled(one).files["kernels.cpp"]) == lanes
 
 
 def test_results_are_memory_of_their_own(kinds: dict[str, type]) -> None:

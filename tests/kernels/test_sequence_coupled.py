@@ -22,7 +22,7 @@ pytestmark = pytest.mark.covering
 
 INTERPRETED = lm_module.operators.OPERATORS.device_of.get("cpu") == "triton"
 # One channel, parts of blocks and of vectors; several programs a sample, whole and broken rounds of tokens; for the CPU
-# more than one unit of work, broken pieces of 64 tokens.
+# more than one tile, broken pieces of 64 tokens.
 SHAPES = (
     ((1, 1, 1), (2, 3, 9), (1, 16, 2), (2, 37, 4), (1, 70, 3))
     if INTERPRETED

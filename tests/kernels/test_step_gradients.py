@@ -95,9 +95,9 @@ def counted(layer: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> list[int
     """The samples of each call of a CPU kernel from now on."""
     calls: list[int] = []
     if KERNELS == "cpu":
-        unit = layer.OPERATORS.backends["cpu"]._Unit
-        run = unit.run
-        monkeypatch.setattr(unit, "run", lambda self, *given: (calls.append(self.samples), run(self, *given))[1])
+        tiling = layer.OPERATORS.backends["cpu"]._Tiling
+        run = tiling.run
+        monkeypatch.setattr(tiling, "run", lambda self, *given: (calls.append(self.samples), run(self, *given))[1])
     return calls
 
 

@@ -33,7 +33,7 @@ from tests.temperature.systems import wave
 
 pytestmark = once
 
-SAMPLES, CHANNELS, STEPS, NODES = 5, 3, 4, 4  # at a point 15 numbers: two units, in which samples are cut
+SAMPLES, CHANNELS, STEPS, NODES = 5, 3, 4, 4  # at a point 15 numbers: two tiles, in which samples are cut
 EDGES = torch.tensor([[0, 1, 2, 3, 0], [1, 2, 3, 0, 2]])
 LINE, POINT, NET = Lattice(sp.Symbol("x", real=True)), Lattice(), Graph()
 

@@ -277,7 +277,7 @@ def test_sweeps_hold_the_statements_in_order() -> None:
     assert isinstance(second, FusionGroup)
     assert (first.statements, second.statements, alone) == (body[:3], body[3:4], body[4])
     assert (first.staged, second.staged) == (True, False)
-    assert first.kept == ("a", "b")
+    assert first.stored == ("a", "b")
     assert found.totals == (body[5],)
     assert partition(parameters()) is None
 

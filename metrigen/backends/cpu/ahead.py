@@ -113,10 +113,10 @@ def libraries(files: Mapping[str, str], shape: Sequence[int], dtype: str) -> tup
 
 
 def _widths(known: Mapping[str, Any], entry: str, size: int, batch: int, last: int) -> Iterator[int]:
-    """The lengths of a row that an entry is called with: at a point numbers, or samples, of a unit."""
+    """The lengths of a row that an entry is called with: at a point numbers, or samples, of a tile."""
     if "VECTOR_BYTES" not in known:
         whole = known.get("ROW_BYTES", 0) // size
-        if entry != "evolve_windows":
+        if entry != "evolve_overlapped":
             yield last
         elif last >= whole:
             yield whole

@@ -66,7 +66,7 @@ def print_graph_routine(
     for i, fusion in enumerate(partition.fusions):
         printed = _FusionPrinter(f"{name}_{i}", fusion, kinds, target, frozenset(edges))
         functions.append(printed.function())
-        arguments = [*(places[n] for n in printed.loads), *(places[n] for n in fusion.kept)]
+        arguments = [*(places[n] for n in printed.loads), *(places[n] for n in fusion.stored)]
         arguments += [given[n] for n in printed.weights] + [bars[n] for n in printed.bars]
         arguments += [given.get(n, f"{n}__c") for n in printed.numbers]
         lines.append(f"{name}_{i}({', '.join(['at', *arguments, *(['given.sums'] if printed.sums else [])])});")
@@ -94,12 +94,12 @@ def _most(buffers: Mapping[str, int]) -> int:
 
 
 def _buffers(fusions: Sequence[GraphFusion], results: Mapping[str, str]) -> dict[str, int]:
-    """Kept array -> its place in the workspace: one that no later fusion group reads is taken again."""
+    """Stored array -> its place in the workspace: one that no later fusion group reads is taken again."""
     last = {n: i for i, s in enumerate(fusions) for n in _read(s)}
     found: dict[str, int] = {}
     free: list[int] = []
     for i, fusion in enumerate(fusions):
-        for n in fusion.kept:
+        for n in fusion.stored:
             if n not in results:
                 found[n] = min(free) if free else _most(found)
                 free = [place for place in free if place != found[n]]
@@ -143,11 +143,11 @@ class _FusionPrinter:
         pointers = {Kind.CHANNEL: "const V* {}__c", Kind.SCALAR: "const V {}__c", Kind.MATRIX: "const R* {}__c"}
         args = (
             "const At& at", *(f"const R* __restrict {n}__a" for n in self.loads),
-            *(f"R* __restrict {n}__a" for n in self.fusion.kept), *(f"const Edge {n}__w" for n in self.weights),
+            *(f"R* __restrict {n}__a" for n in self.fusion.stored), *(f"const Edge {n}__w" for n in self.weights),
             *(f"R* __restrict {n}__w" for n in self.bars), *(pointers[self.kinds[n]].format(n) for n in self.numbers),
             *(("double* sums",) if self.sums else ()),
         )  # fmt: skip
-        doc = ", ".join((*self.fusion.kept, *self.bars, *(n for n, _ in (*self.on_edges, *self.at_nodes))))
+        doc = ", ".join((*self.fusion.stored, *self.bars, *(n for n, _ in (*self.on_edges, *self.at_nodes))))
         return Function(self.name, doc or "nothing", args, tuple(self._lines()))
 
     def _lines(self) -> list[str]:
@@ -157,7 +157,7 @@ class _FusionPrinter:
         lines.append("    for (long n = begin; n < end; ++n) {")
         lines += [f"        {line}" for line in (*self._opened(), *self._edges(), *self._nodes())]
         lines += [f"        for (long c = 0; c < G; ++c) store({n}__a + at.place(n, c), {n}__n[c]);"
-                  for n in self.fusion.kept]  # fmt: skip
+                  for n in self.fusion.stored]  # fmt: skip
         lines.append("    }")
         for group, name, scaled in ((self.on_edges, "along", ", at.half"), (self.at_nodes, "sum", "")):
             lines += [f"    gather<{SIZES[kind]}>(sums, piece, PLACE_{p}, {p}__{name}{scaled});" for p, kind in group]

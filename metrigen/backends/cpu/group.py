@@ -23,7 +23,7 @@ Points = Literal["", "numbers", "samples"]
 class Group:
     """Programs that share their coefficients: one namespace of ``kernels.cpp``.
 
-    fixed    arrays that come with the unit; ``imported`` are those of its site arrays that are read at neighbours
+    fixed    arrays that come with the tile; ``imported`` are those of its site arrays that are read at neighbours
     sums     parameters whose cotangents are summed, and ``further`` numbers
     docs     what the programs compute
     on_request  parameters that are summed where a call asks for it
@@ -125,7 +125,7 @@ def printed(
 ) -> Printed:
     """The namespace of a group, its entries from ``template``; those of ``points`` have their entries elsewhere."""
     noise = [a.name for a in group.fixed if a.noise]
-    imports = len(group.imported) + (0 if points else len(noise))  # planes of a unit, of its own
+    imports = len(group.imported) + (0 if points else len(noise))  # planes of a tile, of its own
     shared = {"group": group, "imports": imports, "sums": bool(group.sums), "points": points}
     shared |= {"site_fixed_driven": group.site_driven, "site_noise": group.site_noise}
     buffers = max(r.buffers for r in routines.values())
@@ -143,7 +143,7 @@ def printed(
 
 
 def sum_size(array: Array, points: Points) -> str:
-    """How many numbers a unit sums up for an array, in C++."""
+    """How many numbers a tile sums up for an array, in C++."""
     if points == "numbers":
         return "W"
     if array.kind is Kind.UNITS:
@@ -159,20 +159,20 @@ def _frame(group: Group, index: int, place: int, points: bool) -> dict[str, str]
         return {"from": "", "line": f"{array.name} = {'*' * (array.kind is Kind.SCALAR)}{row};"}
     if array.kind is Kind.SCALAR:
         return {"from": f"arrays[{index}]", "line": f"{array.name} = frames[{place}][k];"}
-    unit = f"arrays[{index}] + (sample * channels + first) * layout[{2 * place}]"
+    start = f"arrays[{index}] + (sample * channels + first) * layout[{2 * place}]"
     now = f"frames[{place}] + k * layout[{2 * place + 1}]"
     if array.noise:
-        unit = f"noise__numbers::frames(arrays[{index}], sample * channels + first, layout + {2 * place})"
+        start = f"noise__numbers::frames(arrays[{index}], sample * channels + first, layout + {2 * place})"
         room = len(group.imported) + [a.name for a in group.fixed if a.noise].index(array.name)
         now = f"noise__numbers::frame(at, frames[{place}], k, layout + {2 * place}, rooms__ + {room} * at.block)"
     taken = f"import_planes(at, {now}, {array.name});" if array.name in group.imported else f"{array.name} = {now};"
-    return {"from": unit, "line": taken}
+    return {"from": start, "line": taken}
 
 
 def _member(group: Group, index: int, points: bool) -> dict[str, str]:
     array = group.fixed[index]
     name, at = array.name, f"arrays[{index}]"
-    unit = f"{at} + (sample * channels + first) * at.dense"
+    start = f"{at} + (sample * channels + first) * at.dense"
     if array.kind is Kind.MATRIX:
         return {
             "declaration": f"R {name}[G * G]",
@@ -191,7 +191,7 @@ def _member(group: Group, index: int, points: bool) -> dict[str, str]:
     if array.noise and name not in group.imported and not points:
         return {"declaration": f"const R* {name}", "initial": "", "line": ""}
     if name not in group.imported:
-        return {"declaration": f"const R* {name}", "initial": f"{name}({unit})", "line": ""}
+        return {"declaration": f"const R* {name}", "initial": f"{name}({start})", "line": ""}
     k = sorted(group.imported).index(name)
     return {"declaration": f"R* {name}", "initial": f"{name}(work + {k} * at.block)",
-            "line": "" if array.noise else f"import_planes(at, {unit}, {name});"}  # fmt: skip
+            "line": "" if array.noise else f"import_planes(at, {start}, {name});"}  # fmt: skip

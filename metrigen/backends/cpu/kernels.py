@@ -12,7 +12,7 @@ from metrigen.backends.cpu.minimum import minimum_group
 from metrigen.backends.cpu.names import is_taken
 from metrigen.backends.cpu.reading import readout_group
 from metrigen.backends.cpu.solve import solve_group
-from metrigen.backends.cpu.steps import reach, step_group
+from metrigen.backends.cpu.steps import stencil_radius, step_group
 from metrigen.backends.cpu.vector_math import called
 from metrigen.backends.cpu.waves import walls_of_all, why_no_waves
 from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady, StencilSteady
@@ -33,11 +33,11 @@ class CpuKernels:
     """What the CPU files of a package are made from.
 
     groups  text of the namespaces of ``kernels.cpp``; ``halo`` sites around a plane by axis
-    block   channels of a unit: 1 where none are coupled, the common block of all channel matrices, or None for all
+    block   channels of a tile: 1 where none are coupled, the common block of all channel matrices, or None for all
     fixed, given  what the steps (the solve) and the readout are handed; sums of them those that are summed
-    carried, reach  fields that go from step to step, and how many sites a step can carry a value
+    carried, radius fields that go from step to step, and how many sites a step can carry a value
     walls   how the lattice goes on for the waves that constraints are solved by; None where there are none
-    kept, solves  fields that a step keeps for the adjoint and equations that it solves, 0 where it solves none
+    saved, solves fields that a step keeps for the adjoint and equations that it solves, 0 where it solves none
     points  what lies along the vectors of a system of ODEs at a point; units: whether networks are evaluated
     minimum whether it is a nonlinear steady state that is solved for
     reads   whether states are read right after the steps that lead to them
@@ -58,7 +58,7 @@ class CpuKernels:
     monotone: bool
     operator: tuple[str, ...]
     carried: int
-    reach: int
+    radius: int
     fixed: tuple[Array, ...]
     given: tuple[Array, ...]
     sums: tuple[Array, ...]
@@ -70,7 +70,7 @@ class CpuKernels:
     minimum: bool = False
     on_request: tuple[str, ...] = ()
     of_samples: tuple[str, ...] = ()
-    kept: int = field(default=0, repr=False)
+    saved: int = field(default=0, repr=False)
     solves: int = field(default=0, repr=False)
     walls: Walls | None = field(default=None, repr=False)
 
@@ -98,14 +98,14 @@ class CpuKernels:
             "cpu.py.j2", header=header.rstrip("\n"), title=title, name=name, block=self.block, rank=len(self.halo),
             stepping=self.stepping, unknown=self.unknown, separable=self.separable, monotone=self.monotone,
             operator=repr(self.operator), carried=self.carried,
-            implicit=self.solves > 0, coupled=self.coupled, kept=self.kept, solves=self.solves, state=self.carried,
-            reach=self.reach, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
+            implicit=self.solves > 0, coupled=self.coupled, saved=self.saved, solves=self.solves, state=self.carried,
+            radius=self.radius, fixed=_kinds(self.fixed), given=_kinds(self.given), sums=_kinds(self.sums),
             readout_sums=_kinds(self.readout_sums), components=self.components, points=self.points,
             driven=any(a.driven for a in self.fixed), noise=self.noise, on_request=self.on_request, reads=self.reads,
             of_samples=_places(self.fixed, self.of_samples),
             units=self.units, minimum=self.minimum,
             matrices=any(a.kind is Kind.MATRIX for a in (*self.sums, *self.readout_sums)),
-            windows=len(self.halo) == 2 and not any(a.driven for a in self.fixed) and self.walls is None,
+            overlapped=len(self.halo) == 2 and not any(a.driven for a in self.fixed) and self.walls is None,
             bars=_bars(self.fixed, self.sums), readout_bars=_bars(self.given, self.readout_sums),
         )  # fmt: skip
 
@@ -152,7 +152,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered, done: Done) -> CpuKern
     stepping, solving = isinstance(evolution, TimeStep), bool(equations_in(body))
     points = _points(lowered, solving)
     reading = readout_group(lowered, points, done)
-    if solving and not _as_units(lowered):
+    if solving and not _as_tiles(lowered):
         return None
     if stepping:
         moving = implicit_group(lowered, points, done) if solving else step_group(lowered, points, done)
@@ -183,7 +183,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered, done: Done) -> CpuKern
         monotone=steady.monotone,
         operator=tuple(_spec_name(a.name) for a in steady.operator.inputs),
         carried=moving.carried,
-        reach=reach(moving.group) if stepping and not solving else 0,
+        radius=stencil_radius(moving.group) if stepping and not solving else 0,
         fixed=moving.group.fixed,
         given=reading.group.fixed,
         sums=moving.group.sums,
@@ -195,7 +195,7 @@ def cpu_kernels(derivation: Derivation, lowered: Lowered, done: Done) -> CpuKern
         minimum=minimum,
         on_request=lowered.on_request,
         of_samples=() if solving else tuple(map(_spec_name, _of_samples(lowered, points))),
-        kept=saved_planes(lowered) if solving else 0,
+        saved=saved_planes(lowered) if solving else 0,
         solves=sum(isinstance(s, Root) for s in body),
         walls=walls_of_all(programs),
     )
@@ -242,14 +242,14 @@ def _read(lowered: Lowered, change: Callable[[Program], Program]) -> dict[str, P
     return {name: change(lowered.values[name]) for name in ("readout", "readout_adjoint")}
 
 
-def _as_units(lowered: Lowered) -> bool:
-    """Whether a unit of coupled channels is what an equation is solved for: a plane of its own would be stopped by the
-    others of the unit."""
+def _as_tiles(lowered: Lowered) -> bool:
+    """Whether a tile of coupled channels is what an equation is solved for: a plane of its own would be stopped by the
+    others of the tile."""
     return not _is_coupled(_all_programs(lowered)) or all(e.coupled for e in equations_in(lowered.step.body))
 
 
 def _reads_at_once(lowered: Lowered) -> bool:
-    """Whether the readout of a unit can follow its steps."""
+    """Whether the readout of a tile can follow its steps."""
     if not isinstance(lowered.evolution, TimeStep):
         return False
     if equations_in(lowered.step.body) or any(solves_in(p) for p in _all_programs(lowered)):

@@ -6,7 +6,7 @@ from metrigen.emit.render import render
 from metrigen.integrators.memory import EVERY
 from metrigen.layers.layer import Layer
 
-_NAMES = ("keep", "turn", "erase", "seek", "write", "content", "query", "probe", "weight")
+_NAMES = ("keep", "rotate", "erase", "seek", "write", "content", "query", "probe", "weight")
 
 
 def memory_cpp_text(layer: Layer, header: str) -> str:
@@ -15,7 +15,7 @@ def memory_cpp_text(layer: Layer, header: str) -> str:
     places = [(name, found.index(name) + 1 if name in found else 0) for name in _NAMES]
     return render(
         "memory_kernels.cpp.j2", header=header.rstrip("\n"), title=layer.source.class_name, every=EVERY, places=places,
-        count=len(found) + 1, turns="turn" in found, ranked="seek" in found, writes="write" in found,
+        count=len(found) + 1, rotates="rotate" in found, ranked="seek" in found, writes="write" in found,
         finds="probe" in found, squares="weight" in found, readings=layer.lowered.memory.readings,
     )  # fmt: skip
 

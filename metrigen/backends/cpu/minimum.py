@@ -1,6 +1,6 @@
 """Newton's method for a nonlinear steady state on the CPU: ``newton`` and ``curvature`` of ``kernels.cpp``.
 
-A unit is solved by itself in cache. The gradient of a solution is one linear equation more, ``curvature``, and the
+A tile is solved by itself in cache. The gradient of a solution is one linear equation more, ``curvature``, and the
 variation of dF in what is given, which torch takes.
 """
 

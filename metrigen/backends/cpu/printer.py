@@ -1,8 +1,8 @@
-"""Programs as C++ for one unit: the coupled channels of one sample, every plane of them on chip.
+"""Programs as C++ for one tile: the coupled channels of one sample, every plane of them on chip.
 
 A routine runs the fusion groups of a program one after the other over padded planes in a small workspace; a fusion
 group walks the rows in vectors. Where channels are coupled, a fusion group holds all of them at a site, so that a
-channel map is arithmetic on registers. Sums over the sites are gathered in double precision, one number per unit,
+channel map is arithmetic on registers. Sums over the sites are gathered in double precision, one number per tile,
 channel and parameter. An equation is a C++ type of its own, and its solution a call of the ``solver`` that the routine
 is handed.
 """
@@ -37,7 +37,7 @@ from metrigen.ir.nodes import (
 from metrigen.passes.partition import FusionGroup, Partition, neighbour_reads
 
 PADDED, DENSE = "padded", "dense"
-_OF_CHANNEL = "c * at.{} + "  # from the first plane of a unit to that of channel c
+_OF_CHANNEL = "c * at.{} + "  # from the first plane of a tile to that of channel c
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Function:
 
 @dataclass(frozen=True)
 class Routine:
-    """A program on one unit.
+    """A program on one tile.
 
     fusion groups   its fusion groups, then the routine itself, in the order in which they are defined
     inputs   site arrays that it is handed, outputs those that it writes, both in order
-    buffers  planes of workspace that it needs for itself; ``summing``: whether it adds to the sums of its unit
+    buffers  planes of workspace that it needs for itself; ``summing``: whether it adds to the sums of its tile
     solving  whether it solves equations
     """
 
@@ -73,7 +73,7 @@ class Routine:
 class Layout:
     """How arrays of a routine lie in memory: ``dense`` ones as in the tensor, all others padded by a halo.
 
-    given    site arrays that come with the unit instead of as an argument
+    given    site arrays that come with the tile instead of as an argument
     filled   outputs that somebody reads at neighbours, whose halo the routine fills
     streamed dense outputs that nobody reads soon
     flat     whether a row holds numbers of all samples and channels: a number a channel is a row as well, and a sum
@@ -113,8 +113,8 @@ def print_routine(
             places = f"{_arg(part.left, layout)}, {_arg(part.right, layout)}"
             lines.append(f"outer_product<{dense}>(at, {places}, sums.{target[part.out]});")
             continue
-        kept = part.kept if isinstance(part, FusionGroup) else tuple(n for n, _ in part.defines)
-        fresh = [n for n in kept if n not in outputs]
+        stored = part.stored if isinstance(part, FusionGroup) else tuple(n for n, _ in part.defines)
+        fresh = [n for n in stored if n not in outputs]
         places_of = [f"R* const {n} = work + {len(local) + i} * at.block;" for i, n in enumerate(fresh)]
         if isinstance(part, FusionGroup):
             printer = _FusionPrinter(f"{name}_{len(fusions)}", part, kinds, layout, target)
@@ -126,7 +126,7 @@ def print_routine(
         else:
             lines += [*places_of, _alone(part, layout, equations or {})]
         local += fresh
-        fill = [n for n in kept if n in neighbours or n in layout.filled]
+        fill = [n for n in stored if n in neighbours or n in layout.filled]
         lines += [f"fill(at, {n});" for n in fill if n not in layout.dense]
     solving = any(isinstance(p, (Root, RootAdjoint)) for p in parts.parts)
     args = (
@@ -199,16 +199,16 @@ class _FusionPrinter:
             "const Lattice& at",
             *(f"const R* __restrict {n}" for n in self.loads),
             *(f"const Own {n}" if n in self.layout.apart else pointers[self.kinds[n]].format(n) for n in self.params),
-            *(f"R* __restrict {n}" for n in self.fusion.kept),
+            *(f"R* __restrict {n}" for n in self.fusion.stored),
             *(("Sums& sums",) if self.sums else ()),
         )
-        doc = ", ".join(self.fusion.kept or self.sums)
+        doc = ", ".join(self.fusion.stored or self.sums)
         body = self._flat() if self.layout.flat else self._staged() if self.fusion.staged else self._plain()
         return Function(self.name, doc, args, tuple(body))
 
     def call(self) -> str:
         places = [_arg(n, self.layout) for n in self.loads] + [f"given.{n}" for n in self.params]
-        return f"{self.name}({', '.join(['at', *places, *self.fusion.kept, *(['sums'] if self.sums else [])])});"
+        return f"{self.name}({', '.join(['at', *places, *self.fusion.stored, *(['sums'] if self.sums else [])])});"
 
     def _plain(self) -> list[str]:
         """Channel by channel, row by row."""
@@ -226,7 +226,7 @@ class _FusionPrinter:
     def _flat(self) -> list[str]:
         """One row, each of whose numbers has a channel of its own."""
         lines = [f"const R* const {n}__row = {n};" for n in self.loads]
-        lines += [f"R* const {n}__row = {n};" for n in self.fusion.kept]
+        lines += [f"R* const {n}__row = {n};" for n in self.fusion.stored]
         lines += ["columns([&](auto last, const long j) INLINE {"]
         lines += [f"    const V {n}__c = load({n} + j);" for n in self.params if self.kinds[n] is Kind.CHANNEL]
         lines += [f"    const auto {n}__c = lane__({n}, j);" for n in self.params if n in self.layout.apart]
@@ -279,7 +279,7 @@ class _FusionPrinter:
     def _rows(self, channel: str) -> list[str]:
         """Pointers to the row of every array; with coupled channels, to that of the first channel."""
         lines = []
-        for n in (*self.loads, *self.fusion.kept):
+        for n in (*self.loads, *self.fusion.stored):
             start = "const R*" if n in self.loads else "R*"
             kind = _plane_kind(n, self.layout)
             plane = f" + c * at.{kind}" if channel else ""
@@ -315,7 +315,7 @@ class _FusionPrinter:
         for n, e in statement.stores:
             lines += [] if n in named else [f"const auto {n} = {CPP.print(e.xreplace(swap))};"]
             lines += [f"{n}__at[c] = broadcast({n});"] if coupled and self._is_held(n) else []
-            lines += [self._store(n, plane, f"broadcast({n})")] if n in self.fusion.kept else []
+            lines += [self._store(n, plane, f"broadcast({n})")] if n in self.fusion.stored else []
         for n, _, e in statement.sums:
             if n in self.target:
                 where, value = f"{self.target[n]}__sum" + ("[c]" if coupled else ""), CPP.print(e.xreplace(swap))
@@ -332,7 +332,7 @@ class _FusionPrinter:
         lines = unit_lines(statement, value, self.target)
         for n, _ in statement.stores:
             lines.append(f"{n}__at[c] = {n};")
-            lines += [self._store(n, _OF_CHANNEL, n)] if n in self.fusion.kept else []
+            lines += [self._store(n, _OF_CHANNEL, n)] if n in self.fusion.stored else []
         return lines
 
     def _load(self, array: str, plane: str, steps: str = "") -> str:
@@ -359,7 +359,7 @@ class _FusionPrinter:
             lines.append(f"{call}({statement.matrix}, {source}, {out}__at);")
         else:
             lines.append(f"total({source}, {out}__at);")
-        if out in self.fusion.kept:
+        if out in self.fusion.stored:
             lines.append(f"for (long c = 0; c < G; ++c) {self._store(out, _OF_CHANNEL, f'{out}__at[c]')}")
         return lines
 

@@ -96,7 +96,7 @@ def why_not(files: Mapping[str, str]) -> str:
     if re.search(r"^NOISE\b", files["reference.py"], re.M):
         return "noise is drawn in Python, not in C++"
     if "SUMMED_BYTES" in constants(files["cpu.py"]):
-        return "at a point, channels that are coupled and networks are cut into units in Python, not in C++"
+        return "at a point, channels that are coupled and networks are cut into tiles in Python, not in C++"
     if any(len(known.arrays(name)) + len(_NUMBERS[name]) > MOST for name in known.calls):
         return f"one of more than {MOST} arguments is registered in Python alone"
     return ""

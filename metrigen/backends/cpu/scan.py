@@ -15,7 +15,7 @@ from metrigen.ir.statement import unknown
 from metrigen.spec.functions import expm1
 
 # Names that the C++ around a function uses itself.
-TAKEN = frozenset("R V LANES load store broadcast std Turn Growth Stumpff rotate Word Bits omp".split())
+TAKEN = frozenset("R V LANES load store broadcast std SineCosine Growth Stumpff rotate Word Bits omp".split())
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class _Joint:
         if isinstance(f, damped_stumpff):
             return f"Stumpff<{self.tops[f.args[1:]]}>", f.args[1:], f"c[{int(f.args[0])}]"
         if isinstance(f, (sp.sin, sp.cos)):
-            return "Turn", f.args, "sine" if isinstance(f, sp.sin) else "cosine"
+            return "SineCosine", f.args, "sine" if isinstance(f, sp.sin) else "cosine"
         return "Growth", f.args, "less_one" if isinstance(f, expm1) else "whole"
 
 

@@ -48,7 +48,8 @@ def sequence_cpp_text(layer: Layer, header: str) -> str:
         readout_call=", ".join([*past, *states, *seen, *_places("read", r)]),
         readout_adjoint_call=", ".join([*past, *states, *seen, *_places("g", r), *back, *_places("into", n),
                                         *_places("own", len(read))]),
-        step_sums=step_fixed, read_sums=list(range(len(read))), coupled=coupled, unit="UNIT" if coupled else "LANES",
+        step_sums=step_fixed, read_sums=list(range(len(read))), coupled=coupled,
+        multiple="MULTIPLE" if coupled else "LANES",
     )  # fmt: skip
 
 
@@ -90,11 +91,11 @@ def _parts(
     """Calls of the head and the tail of a token, and what is done with whole rows in between."""
     rows = {n: f"load(Whole{{}}, held + {i} * width + (c - from), LANES)" for i, n in enumerate(sequential.held)}
     sources = {**rows, **_sources(scan), **cotangents}
-    kept = len(sequential.head.outputs)
+    stored = len(sequential.head.outputs)
     return {
         "held": len(sequential.held),
-        "kept": kept,
-        "head_call": ", ".join([*(sources[a.name] for a in sequential.head.inputs), *_places("kept", kept)]),
+        "stored": stored,
+        "head_call": ", ".join([*(sources[a.name] for a in sequential.head.inputs), *_places("stored", stored)]),
         "tail_call": ", ".join(
             [sources[a.name] for a in sequential.tail.inputs] + [results[n] for n in sequential.tail.outputs]
         ),
@@ -105,7 +106,7 @@ def _parts(
 
 
 def _by_matrix(scan: Scan, found: Sequence[tuple[str, int, int]]) -> list[dict[str, Any]]:
-    """For each rotation its place, the size of its blocks, where its sums begin, and the rows that it turns."""
+    """For each rotation its place, the size of its blocks, where its sums begin, and the rows that it rotates."""
     made, sums = [], len(scan.channelwise)
     for r, (name, block) in enumerate(scan.block_of.items()):
         own = [one for one in found if one[0] == name]

@@ -150,7 +150,7 @@ def _print_steps(group: Group, loop: Loop, state: list[str], rank: int, points: 
     }
     return printed(
         group, routines, "kernels_steps.cpp.j2", calls=steps.calls(routines), state=state, carried=len(steps.carried),
-        site_fixed=steps.site_fixed, touched=touched, windows=rank == 2 and not solves_in(group.programs["inner"]),
+        site_fixed=steps.site_fixed, touched=touched, overlapped=rank == 2 and not solves_in(group.programs["inner"]),
         imported=[steps.cotangents.index(n) for n in steps.imported], points=points, apart=apart,
     )  # fmt: skip
 
@@ -160,7 +160,7 @@ def _numbers_apart(evolution: TimeStep) -> frozenset[str]:
     return frozenset(a.name for a in evolution.body.inputs if a.name in evolution.of_samples and a.kind is Kind.SCALAR)
 
 
-def reach(group: Group) -> int:
+def stencil_radius(group: Group) -> int:
     """How many sites a step can carry a value along an axis: the sum over its fusion groups of the widest read."""
     return sum(_widest(part) for part in group.partitions["inner"].parts if isinstance(part, FusionGroup))
 

@@ -30,8 +30,8 @@ def memory_reference_text(layer: Layer, head: str) -> str:
         taken=[*memory.inputs, *layer.given.parameters],
         decay=[_text(d) for d in token.decay],
         still=all(d == 0 for d in token.decay),
-        alike=token.uniform and not memory.turns,
-        turn=_text(token.turn),
+        alike=token.uniform and not memory.rotates,
+        rotate=_text(token.rotate),
         beta=_text(token.beta),
         along=[_text(k) for k in token.along],
         gain=_text(token.gain),
@@ -44,7 +44,7 @@ def memory_reference_text(layer: Layer, head: str) -> str:
         energy=_energy(energy),
         dt="" if memory.dt == 1 else _text(memory.dt),
         split=token.splits_decay,
-        turned=token.splits_rotation,
+        rotated=token.splits_rotation,
     )
 
 

@@ -144,9 +144,9 @@ def _uses_cayley(layer: Layer) -> bool:
 
 
 def _cayley_block(layer: Layer) -> int | None:
-    """Channels in the blocks of every matrix that turns into a rotation; None where one couples all channels."""
-    turned = [layer.given.parameters[s.matrix] for s in layer.lowered.prologue if isinstance(s, Cayley)]
-    blocks = {s.block if isinstance(s, Param) else None for s in turned}
+    """Channels in the blocks of every matrix that makes a rotation; None where one couples all channels."""
+    matrices = [layer.given.parameters[s.matrix] for s in layer.lowered.prologue if isinstance(s, Cayley)]
+    blocks = {s.block if isinstance(s, Param) else None for s in matrices}
     return blocks.pop() if len(blocks) == 1 else None
 
 

@@ -24,7 +24,7 @@ _MEMORY = (
 )
 _ON_CHIP = (
     "On a GPU a program walks whole blocks of channels of a sample, a channel a lane: the rotations stay in registers, "
-    "one gather fetches the channels that turn together, and what flows into the rotations is summed where they lie, "
+    "one gather fetches the channels that rotate together, and what flows into the rotations is summed where they lie, "
     "one partial a sample."
 )
 
@@ -48,8 +48,8 @@ class Triton(Backend):
         return self.layer.obstacle
 
     def about(self, operator: Operator) -> str:
-        turned = self.layer.shape.on_tokens and self.layer.lowered.scan.rotations
-        return _ON_CHIP if turned and operator.kind == "scan" else ""
+        rotated = self.layer.shape.on_tokens and self.layer.lowered.scan.rotations
+        return _ON_CHIP if rotated and operator.kind == "scan" else ""
 
     def files(self, head: str) -> Mapping[str, str]:
         if self.layer.shape.on_tokens:

@@ -33,5 +33,5 @@ def _bytes(program: Program) -> tuple[int, int]:
         read = {n for s in (*fusion.edges, *fusion.gathers, *fusion.nodes) for n in s.reads}
         own = {n for n in read if kinds[n] is Kind.EDGE} - made
         edges += 8 * (len(ends) + len(own) + 1) * bool(fusion.edges)
-        nodes += 4 * (len([n for n in read if kinds[n] is Kind.SITE]) + len(fusion.kept))
+        nodes += 4 * (len([n for n in read if kinds[n] is Kind.SITE]) + len(fusion.stored))
     return edges, nodes

@@ -211,19 +211,19 @@ class _Writer(Arrays):
     # Reverse.
 
     def _adjoint(self) -> ChipKernel:
-        read = _joined(self.step, self.adjoint) if self._kept else self.adjoint
+        read = _joined(self.step, self.adjoint) if self._saved else self.adjoint
         lines = [*self._place(read), *self.neighbours.lines(self._needed((*self.functions, *self.reverse)))]
-        if self._kept or self._factors or self.grouped or self.driven:
+        if self._saved or self._factors or self.grouped or self.driven:
             lines += self._whole()
         lines += self._load_fixed(read)
-        if self._kept:
+        if self._saved:
             lines += [self._load(f) for f in self.fields]
             lines += ["# The states once more, kept as far as the variation reads them."]
             lines += ["for k__ in range(K__ - 1):"]
-            lines += [f"    {self._store(f, f'{f}__kept_ptr', 'base__ + k__ * stride__')}" for f in self._kept]
+            lines += [f"    {self._store(f, f'{f}__saved_ptr', 'base__ + k__ * stride__')}" for f in self._saved]
             lines += [f"    {x}" for x in self._load_driven(self.step, "k__", "base__ + k__ * stride__")]
             lines += [f"    {self._step_call()}"]
-            lines += [self._store(f, f"{f}__kept_ptr", "base__ + (K__ - 1) * stride__") for f in self._kept]
+            lines += [self._store(f, f"{f}__saved_ptr", "base__ + (K__ - 1) * stride__") for f in self._saved]
             lines += ["tl.debug_barrier()"]
         lines += [self._load(self._flowing[f], f"{f}__out_bar_ptr") for f in self.fields]
         lines += self._zeros()
@@ -232,20 +232,20 @@ class _Writer(Arrays):
             lines += [f"{sums_of(n)} = {bar(n)}_ptr + plane__ * {self._numbers(n)}" for n in tables]
         lines += ["for back__ in range(K__):"]
         body = []
-        if self._kept or self._factors or self.driven:
+        if self._saved or self._factors or self.driven:
             body.append("at_step__ = base__ + (K__ - 1 - back__) * stride__")
         memory: dict[str, str] = {}
         if self.grouped:
             body.append("tl.debug_barrier()")
-            memory = {f: f"{f}__kept_ptr, at_step__" for f in self._kept}
+            memory = {f: f"{f}__saved_ptr, at_step__" for f in self._saved}
             sites = [n for n in self._read(self.adjoint, Kind.SITE) if n not in self.noise]
             memory |= {n: f"{n}_ptr, {'at_step__' if n in self.driven else 'base__'}" for n in sites}
             self.helpers |= {"load_plane", "load_planes"}
         else:
-            body += [self._load(f, f"{f}__kept_ptr", "at_step__") for f in self._kept]
+            body += [self._load(f, f"{f}__saved_ptr", "at_step__") for f in self._saved]
         body += self._load_driven(self.adjoint, "(K__ - 1 - back__)", "at_step__")
         body += self._statements(self.adjoint.body, self.reverse, memory)
-        body += [self._store(n, f"{n}__kept_ptr", "at_step__") for n in self._factors]
+        body += [self._store(n, f"{n}__saved_ptr", "at_step__") for n in self._factors]
         body.append(f"{', '.join(self._flowing.values())} = {', '.join(bar(f) for f in self.fields)}")
         lines += [f"    {line}" for line in body]
         lines += [self._store(self._flowing[f], f"{bar(f)}_ptr") for f in self.fields]
@@ -256,12 +256,12 @@ class _Writer(Arrays):
         return replace(made, parameters=(*made.parameters, *more))
 
     def _adjoint_pointers(self) -> list[str]:
-        program = _joined(self.step, self.adjoint) if self._kept else self.adjoint
-        state = list(self.fields) if self._kept else []
-        kept = [f"{n}__kept" for n in (*self._kept, *self._factors)]
+        program = _joined(self.step, self.adjoint) if self._saved else self.adjoint
+        state = list(self.fields) if self._saved else []
+        saved = [f"{n}__saved" for n in (*self._saved, *self._factors)]
         tables = self._summed(Kind.UNITS)
         out = [bar(n) for n in (*self.fields, *self._summed(Kind.SITE), *self._partial(), *tables)]
-        return [*state, *self._pointers(program), *(f"{f}__out_bar" for f in self.fields), *kept, *out]
+        return [*state, *self._pointers(program), *(f"{f}__out_bar" for f in self.fields), *saved, *out]
 
     def _zeros(self) -> list[str]:
         """Sums over the steps, lane by lane. A group keeps those of its channels in memory: see ``_add``."""
@@ -314,10 +314,10 @@ class _Writer(Arrays):
     def _launch_adjoint(self) -> list[str]:
         first = self.fields[0]
         lines = []
-        kept = [*self._kept, *self._factors]
-        if kept:
+        saved = [*self._saved, *self._factors]
+        if saved:
             lines.append(f"keep__ = (steps, *{first}.shape)")
-        lines += [f"{n}__kept = _new({first}, keep__, _accumulator({first}))" for n in kept]
+        lines += [f"{n}__saved = _new({first}, keep__, _accumulator({first}))" for n in saved]
         lines += [f"{bar(n)} = _new({first})" for n in (*self.fields, *self._added())]
         lines += [f"{bar(n)} = {n}.new_zeros({n}.shape)" for n in self._summed(Kind.SITE) if n in self.driven]
         for n in self._summed(Kind.CHANNEL):
@@ -343,7 +343,7 @@ class _Writer(Arrays):
         for n in self.fixed:
             if self.kinds[n] is Kind.MATRIX and self._terms[n]:
                 pairs = [self._outers[t] for t in self._terms[n]]
-                text = " + ".join(f"_outer({s.left}__kept, {s.right}__kept).to({first}.dtype)" for s in pairs)
+                text = " + ".join(f"_outer({s.left}__saved, {s.right}__saved).to({first}.dtype)" for s in pairs)
                 lines.append(f"{bar(n)} = {text}")
             elif not self._terms[n]:
                 lines.append(f"{bar(n)} = torch.zeros_like({n})")

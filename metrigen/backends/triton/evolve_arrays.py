@@ -39,7 +39,7 @@ class Arrays:
         self.insides = [m.name for m in neighbours.inside if any(m.name in f.insides for f in everything)]
 
     @property
-    def _kept(self) -> list[str]:
+    def _saved(self) -> list[str]:
         """State arrays that the varied step reads."""
         read = {name for s in self.adjoint.body for name in s.reads}
         return [f for f in self.fields if f in read]
@@ -62,7 +62,7 @@ class Arrays:
     @property
     def _factors(self) -> list[str]:
         """Site arrays whose outer products torch sums at the end; one plane of each is kept per step."""
-        return sorted({n for s in self._outers.values() for n in (s.left, s.right)} - set(self._kept))
+        return sorted({n for s in self._outers.values() for n in (s.left, s.right)} - set(self._saved))
 
     def _summed(self, kind: Kind) -> list[str]:
         return [n for n in self.fixed if self.kinds[n] is kind and self._terms[n]]

@@ -16,7 +16,7 @@ _SINE = """def {name}__(x):
         r, quarter = reduced__(x)
         odd = (quarter == 1.0) | (quarter == 3.0)
         value = tl.where(odd, {other}near__(r), {name}near__(r))
-        return tl.where({turned}, -value, value)"""
+        return tl.where({negated}, -value, value)"""
 # What Triton has no function for, or one with a slow path for large angles, with a stack and in double precision.
 _TEXTS: Mapping[str, str] = {
     "quotient__": "def quotient__(x, y):\n    return x / y",
@@ -24,7 +24,7 @@ _TEXTS: Mapping[str, str] = {
     "powered__": "def powered__(b, e):\n    return power__(b, tl.zeros_like(b) + e)",
     "sign__": "def sign__(x):\n    return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)",
     "reduced__": """def reduced__(x):
-    \"\"\"x = j pi/2 + r: r and the quarter j mod 4. An angle too large for its quarter to be known still turns.\"\"\"
+    \"\"\"x = j pi/2 + r: r and the quarter j mod 4. An angle whose quarter is beyond doubles gives one still.\"\"\"
     j = tl.floor(x * 0.636619772367581343 + 0.5)
     r = ((x - j * 1.5703125) - j * 4.837512969970703125e-4) - j * 7.549789948768648e-8
     return tl.minimum(tl.maximum(r, -0.8), 0.8), j - 4.0 * tl.floor(0.25 * j)""",
@@ -34,8 +34,8 @@ _TEXTS: Mapping[str, str] = {
     "cosinenear__": """def cosinenear__(r):
     s = r * r
     return ((2.443315711809948e-5 * s - 1.388731625493765e-3) * s + 4.166664568298827e-2) * s * s - 0.5 * s + 1.0""",
-    "sine__": _SINE.format(name="sine", device="sin", other="cosine", turned="quarter >= 2.0"),
-    "cosine__": _SINE.format(name="cosine", device="cos", other="sine", turned="(quarter == 1.0) | (quarter == 2.0)"),
+    "sine__": _SINE.format(name="sine", device="sin", other="cosine", negated="quarter >= 2.0"),
+    "cosine__": _SINE.format(name="cosine", device="cos", other="sine", negated="(quarter == 1.0) | (quarter == 2.0)"),
     "power__": """def power__(b, e):
     \"\"\"b^e = e^(n h) e^rest: log b = L + d, n h an exact part of e L, so that the error does not grow with it.\"\"\"
     a = tl.abs(b)

@@ -134,13 +134,13 @@ def _plane_docs(functions: Sequence[PlaneFunction]) -> dict[str, str]:
 def _block(layer: Layer) -> int | None:
     """Channels in a block that no matrix of a step leaves; None where one couples all channels."""
     body, prologue = layer.programs["step"], layer.lowered.prologue
-    turned = {s.out: s.matrix for s in prologue if isinstance(s, Cayley)}
+    rotations = {s.out: s.matrix for s in prologue if isinstance(s, Cayley)}
     blocks = []
     for statement in body.body:
         if isinstance(statement, ChannelSum):
             return None
         if isinstance(statement, ChannelMatmul):
-            param = layer.given.parameters.get(turned.get(statement.matrix, statement.matrix))
+            param = layer.given.parameters.get(rotations.get(statement.matrix, statement.matrix))
             if not isinstance(param, Param) or param.block is None:
                 return None
             blocks.append(param.block)

@@ -32,14 +32,14 @@ def power_of_two(n: int) -> int:
     return 1 << (n - 1).bit_length()
 
 
-def unit(blocks: Sequence[int]) -> int:
+def multiple(blocks: Sequence[int]) -> int:
     """Channels of whole blocks of every rotation."""
     return math.lcm(*blocks)
 
 
 def fits(blocks: Sequence[int]) -> bool:
-    """Whether a program can hold the rotations of a unit."""
-    return sum(map(power_of_two, blocks)) * power_of_two(unit(blocks)) <= LARGEST_TILES
+    """Whether a program can hold rotations with so many channels in a block."""
+    return sum(map(power_of_two, blocks)) * power_of_two(multiple(blocks)) <= LARGEST_TILES
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class SequentialLoops:
 
 @dataclass(frozen=True)
 class Names:
-    """What the lines of a token call things: ``blocks`` rotation -> channels that it turns together."""
+    """What the lines of a token call things: ``blocks`` rotation -> channels that it couples."""
 
     fields: tuple[str, ...]
     tokens: tuple[str, ...]

@@ -8,7 +8,7 @@ from typing import Any
 
 from metrigen.backends.sequential import sequential_scan
 from metrigen.backends.triton.scan import BACKWARD_AT_ONCE, TOKENS_AT_ONCE, Pointwise, print_pointwise
-from metrigen.backends.triton.sequential import Names, power_of_two, sequential_loops, unit
+from metrigen.backends.triton.sequential import Names, multiple, power_of_two, sequential_loops
 from metrigen.integrators.scan import Scan
 
 
@@ -22,7 +22,7 @@ def sequential_text(scan: Scan) -> tuple[list[Pointwise], dict[str, Any]]:
     return parts, {
         "loops": sequential_loops(names, step, adjoint, scan.step.outputs, flowed),
         "rotations": len(scan.rotations),
-        "unit": unit(scan.blocks),
+        "multiple": multiple(scan.blocks),
         "rows": sum(map(power_of_two, scan.blocks)),
         "at_once": TOKENS_AT_ONCE,
         "backward_at_once": BACKWARD_AT_ONCE,

@@ -129,9 +129,9 @@ _FIXED: dict[str, Form] = {
     "acos": _form("x", "return 2.0 * atan(sqrt((1.0 - x) / (1.0 + x)))"),
     "atan2": _form("y x", f"""
         r = atan(abs(y) / abs(x))
-        turned = where(x < 0.0, {PI} - r, r)
+        reflected = where(x < 0.0, {PI} - r, r)
         flat = where(x < 0.0, like(x, {PI}), like(x, 0.0))
-        value = where(y == 0.0, flat, turned)
+        value = where(y == 0.0, flat, reflected)
         return where(y < 0.0, -value, value)
     """),
     "erfc": _form("x", f"""
