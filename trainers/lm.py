@@ -9,7 +9,7 @@
 
 All models of a run have equal parameters within 2 %, optimiser, schedule, tokens and order of tokens; only the peak
 learning rate is each one's own. Everything a run writes lies in runs/lm/<name>/: learning.png, comparison.jsonl, and a
-folder a model with metrics.jsonl, checkpoint.safetensors and sample.txt.
+folder a model with metrics.jsonl, checkpoint.safetensors, weights.safetensors and sample.txt.
 """
 
 from __future__ import annotations
@@ -45,16 +45,18 @@ from trainers.common import (
     spec_hash,
 )
 from trainers.lm_data import SPLITS, Corpus, DataError, load_corpus, windows
+from trainers.lm_generate import PACKAGES
 from trainers.lm_report import examine, report
 from trainers.lm_score import bits_per_byte, score_text
 from trainers.lm_variants import ABLATIONS, DEFAULT, VARIANTS, Sizes, build
 from trainers.sizes import parameters
+from trainers.weights import save_weights
 
-PACKAGES = ("lm", "lm_memory")
 WARM_UP = 0.05  # of the steps
 DECAY = 0.1  # weight decay of matrices
 BETAS = (0.9, 0.99)
 LOGGED = 10  # steps between two lines of metrics.jsonl
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,12 @@ def stored_options(folder: Path) -> Options:
     raise ResumeError(f"no {CHECKPOINT} in {folder}/<model>")
 
 
+def weights_meta(options: Options, name: str, corpus: Corpus) -> dict[str, Any]:
+    """What a file of weights says of itself."""
+    return {"package": PACKAGES[0], "spec": spec_hash(*PACKAGES), "model": name, "sizes": asdict(options.sizes),
+            "tokens": options.tokens, "seed": options.seed, "text": corpus.hash}  # fmt: skip
+
+
 def run_all(fabric: Fabric, options: Options, folder: Path, console: Console, *, resume: bool) -> None:
     """Train and test every model of the run, then compare them."""
     main_process = fabric.global_rank == 0
@@ -233,6 +241,7 @@ def run_all(fabric: Fabric, options: Options, folder: Path, console: Console, *,
         with Display(console, name, shown=main_process) as display:
             network = train(fabric, options, name, corpus, run, display, resume=started)
         if main_process:
+            save_weights(run.folder / WEIGHTS, network, weights_meta(options, name, corpus))
             with console.status(f"{name}: test"):
                 examine(network, corpus.test[: options.tested], run, options.context, options.sample, options.seed)
         fabric.barrier()

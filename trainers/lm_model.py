@@ -10,8 +10,8 @@ linear combinations of the oscillators now and one token before, w = A z_t and v
 
     J = Im w conj(v)    M = Re w conj(v)    y = O (W [z, J, M] * silu(Z u))
 
-After the oscillators of a layer come its heads of memory (``lm_memory.py``). The state after a text of any length is one
-complex number an oscillator and one matrix a head: generation costs the same at every byte, and training hands the
+After the oscillators of a layer come its heads of memory (``lm_memory.py``). The state after a text of any length is
+one complex number an oscillator and one matrix a head: generation costs the same at every byte, and training hands the
 state on from window to window of a stream.
 """
 
