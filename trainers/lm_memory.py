@@ -34,8 +34,9 @@ class CausalSum(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        reach = 1 / math.sqrt(TAPS)
-        self.weight = nn.Parameter(torch.empty(TAPS, channels).uniform_(-reach, reach))
+        weight = torch.empty(TAPS, channels).uniform_(-0.1, 0.1) / math.sqrt(TAPS)
+        weight[-1] += 1  # at the start of training nearly the last byte alone
+        self.weight = nn.Parameter(weight)
 
     def forward(self, x: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, N, T), before (B, N, TAPS - 1) -> (B, N, T), (B, N, TAPS - 1)."""
