@@ -81,7 +81,7 @@ class Options:
     context: int = 128
     batch: int = 4
     stretch: int = 4
-    lr: float = 4e-3
+    lr: float = 3e-3
     gpt_lr: float = 2.5e-3
     width: int = 96
     layers: int = 3
