@@ -35,10 +35,11 @@ class ResumeError(RuntimeError):
     """A checkpoint that cannot be continued: says what differs."""
 
 
-def spec_hash(package: str) -> str:
-    """sha256 of the spec that ``generated/<package>`` was built from, as its manifest records it."""
-    manifest = json.loads((ROOT / "generated" / package / "manifest.json").read_text())
-    return str(manifest["spec"]["sha256"])
+def spec_hash(*packages: str) -> str:
+    """sha256 of the spec that ``generated/<package>`` was built from, from its manifest; of several, of all."""
+    manifests = [json.loads((ROOT / "generated" / package / "manifest.json").read_text()) for package in packages]
+    hashes = [str(manifest["spec"]["sha256"]) for manifest in manifests]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def make_fabric(accelerator: str, devices: int, precision: Any) -> Fabric:

@@ -1,4 +1,4 @@
-"""Train a byte-level language model of damped oscillators, and a GPT of the same size beside it.
+"""Train a byte-level language model of damped oscillators and matrix memories, and a GPT of the same size beside it.
 
     python -m trainers.lm                      the published run, on the source of the Python standard library
     python -m trainers.lm --data text.txt      on any text
@@ -9,7 +9,7 @@
 
 All models of a run have equal parameters within 2 %, optimiser, schedule, tokens and order of tokens; only the peak
 learning rate is each one's own. Everything a run writes lies in runs/lm/<name>/: learning.png, comparison.jsonl, and a
-folder a model with metrics.jsonl, checkpoint.safetensors and sample.txt.
+folder a model with metrics.jsonl, checkpoint.safetensors, weights.safetensors and sample.txt.
 """
 
 from __future__ import annotations
@@ -45,16 +45,18 @@ from trainers.common import (
     spec_hash,
 )
 from trainers.lm_data import SPLITS, Corpus, DataError, load_corpus, windows
+from trainers.lm_generate import PACKAGES
 from trainers.lm_report import examine, report
 from trainers.lm_score import bits_per_byte, score_text
 from trainers.lm_variants import ABLATIONS, DEFAULT, VARIANTS, Sizes, build
 from trainers.sizes import parameters
+from trainers.weights import save_weights
 
-PACKAGE = "lm"
 WARM_UP = 0.05  # of the steps
 DECAY = 0.1  # weight decay of matrices
 BETAS = (0.9, 0.99)
 LOGGED = 10  # steps between two lines of metrics.jsonl
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Options:
     tokens   bytes to train on                 context, batch  bytes of a window, windows a step and process
     stretch  windows that a stream reads in a row
     lr       peak learning rate of AdamW       gpt_lr          the same for the GPT
-    width, layers, oscillators, modes, rank, heads   see lm_variants.py
+    width, layers, oscillators, modes, rank, memories, key, heads   see lm_variants.py
     seed     of weights and streams            every           tokens between two validations and checkpoints
     scored   bytes of the validation split that they look at
     tested   bytes of the test split, None for all
@@ -79,13 +81,15 @@ class Options:
     context: int = 128
     batch: int = 4
     stretch: int = 4
-    lr: float = 4e-3
+    lr: float = 3e-3
     gpt_lr: float = 2.5e-3
     width: int = 96
     layers: int = 3
     oscillators: int = 64
-    modes: int = 150
+    modes: int = 43
     rank: int = 32
+    memories: int = 4
+    key: int = 24
     heads: int = 4
     seed: int = 0
     every: int = 75_000
@@ -95,12 +99,14 @@ class Options:
 
     @property
     def sizes(self) -> Sizes:
-        return Sizes(self.width, self.layers, self.oscillators, self.modes, self.rank, self.heads)
+        return Sizes(
+            self.width, self.layers, self.oscillators, self.modes, self.rank, self.memories, self.key, self.heads
+        )
 
 
 SMOKE: dict[str, Any] = {
     "tokens": 6144, "context": 32, "batch": 4, "width": 32, "layers": 2, "oscillators": 24, "modes": 16, "rank": 8,
-    "heads": 2, "every": 2048, "scored": 2048, "tested": 4096, "sample": 40,
+    "memories": 2, "key": 8, "heads": 2, "every": 2048, "scored": 2048, "tested": 4096, "sample": 40,
 }  # fmt: skip
 
 
@@ -138,8 +144,8 @@ def train(
     peak = options.gpt_lr if variant.gpt else options.lr
     adam = adamw(network, peak)
     model, optimizer = fabric.setup(network, adam)
-    origin: dict[str, Any] = {"package": PACKAGE, "spec": spec_hash(PACKAGE), "options": asdict(options), "model": name,
-              "text": corpus.hash, "processes": fabric.world_size}  # fmt: skip
+    origin: dict[str, Any] = {"package": PACKAGES[0], "spec": spec_hash(*PACKAGES), "options": asdict(options),
+              "model": name, "text": corpus.hash, "processes": fabric.world_size}  # fmt: skip
 
     def check(meta: Mapping[str, Any]) -> None:
         for key, what in (("text", "on other text"), ("processes", "by another number of processes")):
@@ -215,6 +221,12 @@ def stored_options(folder: Path) -> Options:
     raise ResumeError(f"no {CHECKPOINT} in {folder}/<model>")
 
 
+def weights_meta(options: Options, name: str, corpus: Corpus) -> dict[str, Any]:
+    """What a file of weights says of itself."""
+    return {"package": PACKAGES[0], "spec": spec_hash(*PACKAGES), "model": name, "sizes": asdict(options.sizes),
+            "tokens": options.tokens, "seed": options.seed, "text": corpus.hash}  # fmt: skip
+
+
 def run_all(fabric: Fabric, options: Options, folder: Path, console: Console, *, resume: bool) -> None:
     """Train and test every model of the run, then compare them."""
     main_process = fabric.global_rank == 0
@@ -229,6 +241,7 @@ def run_all(fabric: Fabric, options: Options, folder: Path, console: Console, *,
         with Display(console, name, shown=main_process) as display:
             network = train(fabric, options, name, corpus, run, display, resume=started)
         if main_process:
+            save_weights(run.folder / WEIGHTS, network, weights_meta(options, name, corpus))
             with console.status(f"{name}: test"):
                 examine(network, corpus.test[: options.tested], run, options.context, options.sample, options.seed)
         fabric.barrier()
@@ -254,6 +267,8 @@ def main(
     oscillators: Annotated[int, typer.Option(help="a layer")] = Options.oscillators,
     modes: Annotated[int, typer.Option(help="combinations of oscillators, a layer")] = Options.modes,
     rank: Annotated[int, typer.Option(help="of the map from text to theta and lam")] = Options.rank,
+    memories: Annotated[int, typer.Option(help="heads of memory, a layer")] = Options.memories,
+    key: Annotated[int, typer.Option(help="rows and columns of a head's matrix")] = Options.key,
     heads: Annotated[int, typer.Option(help="of the GPT's attention")] = Options.heads,
     seed: Annotated[int, typer.Option(help="of weights and streams")] = Options.seed,
     every: Annotated[int, typer.Option(help="tokens between two validations and checkpoints")] = Options.every,
@@ -275,7 +290,7 @@ def main(
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}; known are {', '.join(VARIANTS)}", param_hint="--model")
     options = Options(models, data, dataset, tokens, context, batch, stretch, lr, gpt_lr, width, layers, oscillators,
-                      modes, rank, heads, seed, every, scored, tested, sample)  # fmt: skip
+                      modes, rank, memories, key, heads, seed, every, scored, tested, sample)  # fmt: skip
     if smoke:
         options = replace(options, **SMOKE)
     folder = resume or run_folder(out, name, f"seed{options.seed}")

@@ -1,4 +1,4 @@
-"""A causal language model of damped oscillators whose configuration the text sets, read by their stress-energy.
+"""A causal language model of damped oscillators and matrix memories, both configured by the text.
 
 A layer holds C oscillators, s = q + i p. At token t the text u_t chooses phase theta_t, damping lam_t >= 0 and rest
 position f_t, and the oscillators move exactly for one unit of time (``generated/lm``):
@@ -10,8 +10,9 @@ linear combinations of the oscillators now and one token before, w = A z_t and v
 
     J = Im w conj(v)    M = Re w conj(v)    y = O (W [z, J, M] * silu(Z u))
 
-The state after a text of any length is one complex number an oscillator: generation costs the same at every byte, and
-training hands the state on from window to window of a stream.
+After the oscillators of a layer come its heads of memory (``lm_memory.py``). The state after a text of any length is
+one complex number an oscillator and one matrix a head: generation costs the same at every byte, and training hands the
+state on from window to window of a stream.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from torch.nn.functional import linear as linear_map
 from torch.nn.functional import silu, softplus
 
 from generated.lm import Lm, LmState
-from trainers.lm_gpt import HEAD, RMSNorm, linear
+from trainers.lm_gpt import EPS, HEAD, RMSNorm, linear
+from trainers.lm_memory import Memory
 
-EPS = 1e-6
 TIMES = (0.5, 32.0)  # of decay at the start of training, in tokens, log-uniform
 UNDAMPED = 1e-4  # lam of the ablation without damping
 
@@ -39,11 +40,13 @@ class Physics:
     readout    J and M are read as well as the state
     rotation   theta is free; without it zero
     damping    lam is free; without it UNDAMPED
+    memory     oscillators are followed by heads of memory
     """
 
     readout: bool = True
     rotation: bool = True
     damping: bool = True
+    memory: bool = True
 
 
 FULL = Physics()
@@ -134,35 +137,58 @@ class Layer(nn.Module):
 class OscillatorLM(nn.Module):
     """Byte-level language model without a window.
 
-    width, layers   of the residual stream     oscillators, modes, rank   of a layer     physics   what is left out
+    width, layers              of the residual stream
+    oscillators, modes, rank   of a layer
+    heads, size                of its memory: matrices, and their rows and columns
+    physics                    what is left out
     """
 
     carries = True
 
     def __init__(
-        self, width: int, layers: int, oscillators: int, modes: int, rank: int, physics: Physics = FULL
+        self,
+        width: int,
+        layers: int,
+        *,
+        oscillators: int,
+        modes: int,
+        rank: int,
+        heads: int,
+        size: int,
+        physics: Physics = FULL,
     ) -> None:
         super().__init__()
         self.oscillators = oscillators
         self.embedding = nn.Embedding(256, width)
-        scale = 1 / math.sqrt(2 * layers)
+        scale = 1 / math.sqrt((4 if physics.memory else 2) * layers)
         self.layers = nn.ModuleList(Layer(width, oscillators, modes, rank, scale, physics) for _ in range(layers))
+        count = layers if physics.memory else 0
+        self.memories = nn.ModuleList(Memory(width, heads, size, scale) for _ in range(count))
         self.norm = RMSNorm(width)
         self.head = nn.Linear(width, 256, bias=False)
         nn.init.normal_(self.head.weight, std=HEAD)
 
+    @property
+    def parts(self) -> tuple[int, int]:
+        """Numbers of the state of a layer: its oscillators, q and p, and its memory."""
+        return 2 * self.oscillators, sum(self.memories[0].parts) if self.memories else 0
+
     def start(self, batch: int) -> Tensor:
-        """The state before any text, (layers, 2, batch, oscillators): all oscillators at rest."""
-        return self.head.weight.new_zeros(len(self.layers), 2, batch, self.oscillators)
+        """The state before any text, (layers, batch, sum of ``parts``): oscillators at rest, memories empty."""
+        return self.head.weight.new_zeros(len(self.layers), batch, sum(self.parts))
 
     def forward(self, text: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Bytes (B, T) int64 -> logits of the byte after each of them, (B, T, 256), and the state after the last."""
         state = self.start(len(text)) if state is None else state
         x, ends = self.embedding(text), []
-        for layer, start in zip(self.layers, state, strict=True):
-            y, end = layer(x, LmState(*start))
+        for i, (layer, start) in enumerate(zip(self.layers, state, strict=True)):
+            moving, held = start.split(self.parts, dim=1)
+            y, end = layer(x, LmState(*moving.chunk(2, dim=1)))
             x = x + y
-            ends.append(torch.stack(end))
+            if self.memories:
+                y, held = self.memories[i](x, held)
+                x = x + y
+            ends.append(torch.cat((*end, held), dim=1))
         return self.head(self.norm(x)), torch.stack(ends)
 
     def step(self, byte: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:

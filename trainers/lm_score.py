@@ -82,19 +82,30 @@ def tokens_to_reach(curve: Sequence[tuple[int, float]], level: float) -> float |
     return None
 
 
-@torch.no_grad()
 def generate(model: LanguageModel, prompt: bytes, count: int, *, context: int, temperature: float, seed: int) -> bytes:
-    """The prompt and ``count`` more bytes, drawn at ``temperature``.
+    """The prompt and what ``stream`` goes on with."""
+    return prompt + bytes(stream(model, prompt, count, context=context, temperature=temperature, seed=seed))
 
-    A model that carries a state reads one byte a step; one that does not reads its last ``context`` bytes each time.
+
+@torch.no_grad()
+def stream(
+    model: LanguageModel, prompt: bytes, count: int, *, context: int, temperature: float, seed: int
+) -> Iterator[int]:
+    """``count`` bytes after the prompt, each drawn at ``temperature`` as soon as it is asked for.
+
+    A model that carries a state reads all of the prompt, then one byte a step: the cost of a byte does not grow. One
+    that does not reads its last ``context`` bytes each time.
     """
     generator = torch.Generator().manual_seed(seed)
     device = device_of(model)
     text = torch.tensor([list(prompt)], device=device)
-    logits, state = model(text[:, -context:])
+    logits, state = model(text if model.carries else text[:, -context:])
     for _ in range(count):
         chances = (logits[0, -1].float().cpu() / temperature).softmax(0)
         drawn = torch.multinomial(chances, 1, generator=generator)[None].to(device)
-        text = torch.cat((text, drawn), dim=1)
-        logits, state = model(drawn, state) if model.carries else model(text[:, -context:])
-    return bytes(text[0].tolist())
+        yield int(drawn)
+        if model.carries:
+            logits, state = model(drawn, state)
+        else:
+            text = torch.cat((text, drawn), dim=1)[:, -context:]
+            logits, state = model(text)

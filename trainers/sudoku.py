@@ -63,8 +63,9 @@ from trainers.sudoku_evaluate import Report, evaluate, sure
 from trainers.sudoku_model import SudokuNet
 from trainers.sudoku_pool import batch_of, empty_pool, fill, leave, members
 from trainers.sudoku_score import PuzzleFileError, read_puzzles
-from trainers.sudoku_weights import WEIGHTS, load_weights, save_weights
+from trainers.sudoku_weights import WEIGHTS, load_weights
 from trainers.sudokus import Puzzles, cached_puzzles
+from trainers.weights import save_weights
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from generated.lm import Lm, LmState
 from trainers.lm import Options
+from trainers.lm_memory import TAPS
 from trainers.lm_model import ComplexLinear, Layer, OscillatorLM, even_gain, normalised
 from trainers.lm_score import generate
 from trainers.lm_variants import VARIANTS, Sizes, build
 from trainers.sizes import matched, parameters
 
-SMALL = Sizes(width=16, layers=2, oscillators=12, modes=8, rank=4, heads=2)
+SMALL = Sizes(width=16, layers=2, oscillators=12, modes=8, rank=4, memories=2, key=6, heads=2)
 
 
 def model_of(name: str, dtype: torch.dtype = torch.float64) -> nn.Module:
@@ -74,7 +75,7 @@ def test_what_is_generated_is_what_teacher_forcing_finds_likeliest() -> None:
 
 @pytest.mark.parametrize("sizes", [SMALL, Options().sizes, replace(Options().sizes, width=64, oscillators=200)])
 def test_all_models_have_equal_parameters_within_two_percent(sizes: Sizes) -> None:
-    target = parameters(OscillatorLM(sizes.width, sizes.layers, sizes.oscillators, sizes.modes, sizes.rank))
+    target = parameters(build(VARIANTS["physics"], sizes))
     for variant in VARIANTS.values():
         assert parameters(build(variant, sizes)) == pytest.approx(target, rel=0.02)
 
@@ -99,6 +100,16 @@ def test_an_ablation_takes_its_part_away(name: str, kept: str) -> None:
 
     assert reacts(model_of("physics"))
     assert not reacts(model_of(name))
+
+
+def test_the_ablation_without_memory_has_oscillators_alone() -> None:
+    full, without = model_of("physics"), model_of("no-memory")
+    assert isinstance(full, OscillatorLM)
+    assert isinstance(without, OscillatorLM)
+    assert len(full.memories) == SMALL.layers
+    assert not without.memories
+    assert full.start(3).shape == (2, 3, 2 * 12 + 2 * 6**2 + 3 * 12 * (TAPS - 1))
+    assert without.start(3).shape == (2, 3, 2 * 12)
 
 
 def test_the_ablation_without_readout_reads_the_state_alone() -> None:

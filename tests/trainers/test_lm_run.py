@@ -24,7 +24,7 @@ from trainers.lm_variants import DEFAULT
 
 TINY = Options(
     models=("physics",), tokens=64 * 8, context=16, batch=4, stretch=3, width=16, layers=2, oscillators=12, modes=8,
-    rank=4, heads=2, every=64 * 3, scored=300, sample=10,
+    rank=4, memories=2, key=6, heads=2, every=64 * 3, scored=300, sample=10,
 )  # fmt: skip
 CORPUS = split_text("words", b"the quick brown fox jumps over the lazy dog. " * 200)
 
@@ -63,7 +63,8 @@ def test_two_processes_keep_the_states_of_both(run_ranks: Callable[..., Complete
     done = run_ranks(2, "trainers.lm", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     kept = load_file(tmp_path / "two" / "physics" / CHECKPOINT)["more.carried"]
-    assert kept.shape == (2, 2, 2, 4, 24)  # processes, layers, q and p, windows, oscillators
+    numbers = 2 * 24 + 2 * 8**2 + 3 * 2 * 8 * 3  # oscillators, matrices, bytes before
+    assert kept.shape == (2, 2, 4, numbers)  # processes, layers, windows
     assert not torch.equal(kept[0], kept[1])
     assert read_meta(tmp_path / "two" / "physics")["processes"] == 2
 
@@ -91,10 +92,10 @@ def test_a_model_learns_a_sentence_that_repeats(tmp_path: Path) -> None:
 
 def test_weights_of_another_spec_or_text_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit(tmp_path, stop_after=1)
-    assert read_meta(tmp_path)["spec"] == spec_hash("lm")
+    assert read_meta(tmp_path)["spec"] == spec_hash("lm", "lm_memory") != spec_hash("lm")
     with pytest.raises(ResumeError, match="was trained on other text"):
         fit(tmp_path, corpus=split_text("other", bytes(9000)), resume=True)
-    monkeypatch.setattr("trainers.lm.spec_hash", lambda package: "0" * 64)
+    monkeypatch.setattr("trainers.lm.spec_hash", lambda *packages: "0" * 64)
     with pytest.raises(ResumeError, match="was trained with the spec"):
         fit(tmp_path, resume=True)
 
