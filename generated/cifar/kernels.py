@@ -1726,10 +1726,10 @@ def evolve_adjoint_kernel(
     rotation_ptr,
     phi_out_bar_ptr,
     pi_out_bar_ptr,
-    phi_kept_ptr,
-    pi_kept_ptr,
-    pi_2_kept_ptr,
-    pi_3_bar6_kept_ptr,
+    phi_saved_ptr,
+    pi_saved_ptr,
+    pi_2_saved_ptr,
+    pi_3_bar6_saved_ptr,
     phi_bar_ptr,
     pi_bar_ptr,
     c1_bar_ptr,
@@ -1780,8 +1780,8 @@ def evolve_adjoint_kernel(
     pi = _load_planes(pi_ptr, base, ok, N, GROUP, ACC)
     # The states once more, kept as far as the variation reads them.
     for k in range(K - 1):
-        _store_planes(phi_kept_ptr, base + k * stride, phi, ok, N, GROUP)
-        _store_planes(pi_kept_ptr, base + k * stride, pi, ok, N, GROUP)
+        _store_planes(phi_saved_ptr, base + k * stride, phi, ok, N, GROUP)
+        _store_planes(pi_saved_ptr, base + k * stride, pi, ok, N, GROUP)
         phi, pi = _step(
             phi,
             pi,
@@ -1802,8 +1802,8 @@ def evolve_adjoint_kernel(
             GROUP,
             ACC,
         )
-    _store_planes(phi_kept_ptr, base + (K - 1) * stride, phi, ok, N, GROUP)
-    _store_planes(pi_kept_ptr, base + (K - 1) * stride, pi, ok, N, GROUP)
+    _store_planes(phi_saved_ptr, base + (K - 1) * stride, phi, ok, N, GROUP)
+    _store_planes(pi_saved_ptr, base + (K - 1) * stride, pi, ok, N, GROUP)
     tl.debug_barrier()
     phi_next_bar = _load_planes(phi_out_bar_ptr, base, ok, N, GROUP, ACC)
     pi_next_bar = _load_planes(pi_out_bar_ptr, base, ok, N, GROUP, ACC)
@@ -1818,9 +1818,9 @@ def evolve_adjoint_kernel(
         pi_3_bar6 = ()
         for c in tl.static_range(GROUP):
             dT_dpi_c, phi_1_c, pi_5_bar3_c, pi_3_bar6_c = _step_adjoint_0(
-                _load_plane(phi_kept_ptr, at_step + c * N, ok, ACC),
+                _load_plane(phi_saved_ptr, at_step + c * N, ok, ACC),
                 phi_next_bar[c],
-                _load_plane(pi_kept_ptr, at_step + c * N, ok, ACC),
+                _load_plane(pi_saved_ptr, at_step + c * N, ok, ACC),
                 pi_next_bar[c],
                 _coefficient(decay_ptr, first + c, ACC),
                 dt,
@@ -1836,7 +1836,7 @@ def evolve_adjoint_kernel(
         for c in tl.static_range(GROUP):
             dV_dphi_c, pi_1_c, pi_2_c, dt_bar4_c = _step_adjoint_1(
                 phi_1[c],
-                _load_plane(pi_kept_ptr, at_step + c * N, ok, ACC),
+                _load_plane(pi_saved_ptr, at_step + c * N, ok, ACC),
                 pi_5_bar3[c],
                 inside_0_m1,
                 inside_0_p1,
@@ -1932,8 +1932,8 @@ def evolve_adjoint_kernel(
             dt_bar17 += (dt_bar17_c,)
         if VARIED:
             dt_bar_sum = _add_all(dt_bar_sum, dt_bar17, GROUP)
-        _store_planes(pi_2_kept_ptr, at_step, pi_2, ok, N, GROUP)
-        _store_planes(pi_3_bar6_kept_ptr, at_step, pi_3_bar6, ok, N, GROUP)
+        _store_planes(pi_2_saved_ptr, at_step, pi_2, ok, N, GROUP)
+        _store_planes(pi_3_bar6_saved_ptr, at_step, pi_3_bar6, ok, N, GROUP)
         phi_next_bar, pi_next_bar = phi_bar, pi_bar
     _store_planes(phi_bar_ptr, base, phi_next_bar, ok, N, GROUP)
     _store_planes(pi_bar_ptr, base, pi_next_bar, ok, N, GROUP)
@@ -1990,10 +1990,10 @@ def _evolve_planes_adjoint(
     rotation: Tensor,
 ) -> Tensors:
     keep = (steps, *phi.shape)
-    phi_kept = _new(phi, keep, _accumulator(phi))
-    pi_kept = _new(phi, keep, _accumulator(phi))
-    pi_2_kept = _new(phi, keep, _accumulator(phi))
-    pi_3_bar6_kept = _new(phi, keep, _accumulator(phi))
+    phi_saved = _new(phi, keep, _accumulator(phi))
+    pi_saved = _new(phi, keep, _accumulator(phi))
+    pi_2_saved = _new(phi, keep, _accumulator(phi))
+    pi_3_bar6_saved = _new(phi, keep, _accumulator(phi))
     phi_bar = _new(phi)
     pi_bar = _new(phi)
     c1_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
@@ -2016,10 +2016,10 @@ def _evolve_planes_adjoint(
         rotation,
         phi_out_bar,
         pi_out_bar,
-        phi_kept,
-        pi_kept,
-        pi_2_kept,
-        pi_3_bar6_kept,
+        phi_saved,
+        pi_saved,
+        pi_2_saved,
+        pi_3_bar6_saved,
         phi_bar,
         pi_bar,
         c1_bar,
@@ -2035,7 +2035,7 @@ def _evolve_planes_adjoint(
     m2_bar = m2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     decay_bar = decay_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     dt_bar = dt_bar.sum().to(phi.dtype)
-    rotation_bar = _outer(pi_3_bar6_kept, pi_2_kept).to(phi.dtype)
+    rotation_bar = _outer(pi_3_bar6_saved, pi_2_saved).to(phi.dtype)
     return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, m2_bar, decay_bar, rotation_bar)
 
 

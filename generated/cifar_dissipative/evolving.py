@@ -59,7 +59,7 @@ class EvolvingOperators(Operators):
     def rollout(self, state: Names, fixed: Names, driven: Names = ()) -> Run:
         """The states after steps every, 2 every, ..., (n, B, C, *S) each, and their adjoint."""
         n, places = len(state), [i for i, name in enumerate(fixed) if name in driven]
-        grads, kept = (tuple(f"_{what}_{name}" for name in state) for what in ("flowed", "kept"))
+        grads, saved = (tuple(f"_{what}_{name}" for name in state) for what in ("flowed", "saved"))
 
         def forward(module: ModuleType) -> Run:
             def run(*x: Any) -> Tensors:
@@ -86,7 +86,7 @@ class EvolvingOperators(Operators):
 
         adjoint = self.adjoint(
             "rollout_adjoint",
-            (*grads, *kept),
+            (*grads, *saved),
             (*state, *fixed),
             self._each("evolve_adjoint", reverse),
             numbers=("SymInt steps", "SymInt every", *self.flags),

@@ -1150,8 +1150,8 @@ def evolve_adjoint_kernel(
     dt_ptr,
     phi_out_bar_ptr,
     pi_out_bar_ptr,
-    phi_kept_ptr,
-    pi_kept_ptr,
+    phi_saved_ptr,
+    pi_saved_ptr,
     phi_bar_ptr,
     pi_bar_ptr,
     c1_bar_ptr,
@@ -1207,8 +1207,8 @@ def evolve_adjoint_kernel(
     pi = _load_plane(pi_ptr, base, ok, ACC)
     # The states once more, kept as far as the variation reads them.
     for k_2 in range(K - 1):
-        _store_plane(phi_kept_ptr, base + k_2 * stride, phi, ok)
-        _store_plane(pi_kept_ptr, base + k_2 * stride, pi, ok)
+        _store_plane(phi_saved_ptr, base + k_2 * stride, phi, ok)
+        _store_plane(pi_saved_ptr, base + k_2 * stride, pi, ok)
         phi, pi = _step(
             phi,
             pi,
@@ -1226,8 +1226,8 @@ def evolve_adjoint_kernel(
             TILE,
             ACC,
         )
-    _store_plane(phi_kept_ptr, base + (K - 1) * stride, phi, ok)
-    _store_plane(pi_kept_ptr, base + (K - 1) * stride, pi, ok)
+    _store_plane(phi_saved_ptr, base + (K - 1) * stride, phi, ok)
+    _store_plane(pi_saved_ptr, base + (K - 1) * stride, pi, ok)
     tl.debug_barrier()
     phi_next_bar = _load_plane(phi_out_bar_ptr, base, ok, ACC)
     pi_next_bar = _load_plane(pi_out_bar_ptr, base, ok, ACC)
@@ -1240,8 +1240,8 @@ def evolve_adjoint_kernel(
         dt_bar_sum = tl.zeros([TILE], ACC)
     for back in range(K):
         at_step = base + (K - 1 - back) * stride
-        phi = _load_plane(phi_kept_ptr, at_step, ok, ACC)
-        pi = _load_plane(pi_kept_ptr, at_step, ok, ACC)
+        phi = _load_plane(phi_saved_ptr, at_step, ok, ACC)
+        pi = _load_plane(pi_saved_ptr, at_step, ok, ACC)
         dH_dphi_bar8, pi_bar, dt_bar1, gamma_bar4, k_bar6, c1_bar9, c2_bar10, m2_bar11 = _step_adjoint_0(
             phi,
             phi_next_bar,
@@ -1331,8 +1331,8 @@ def _evolve_planes_adjoint(
     m2: Tensor,
 ) -> Tensors:
     keep = (steps, *phi.shape)
-    phi_kept = _new(phi, keep, _accumulator(phi))
-    pi_kept = _new(phi, keep, _accumulator(phi))
+    phi_saved = _new(phi, keep, _accumulator(phi))
+    pi_saved = _new(phi, keep, _accumulator(phi))
     phi_bar = _new(phi)
     pi_bar = _new(phi)
     c1_bar = _new(phi, phi.shape[:2], _accumulator(phi))
@@ -1356,8 +1356,8 @@ def _evolve_planes_adjoint(
         dt,
         phi_out_bar,
         pi_out_bar,
-        phi_kept,
-        pi_kept,
+        phi_saved,
+        pi_saved,
         phi_bar,
         pi_bar,
         c1_bar,

@@ -327,7 +327,7 @@ FEW_SAVED = True  # the adjoint of many steps keeps few states
 
 
 def _group(channels: int) -> int:
-    """How many channels a unit holds."""
+    """How many channels a tile holds."""
     return BLOCK if BLOCK and channels % BLOCK == 0 else channels
 
 
@@ -335,8 +335,8 @@ def _dense(*tensors: Tensor) -> Tensors:
     return tuple([x.contiguous() for x in tensors])
 
 
-class _Unit:
-    """One call of an entry: samples, channels, sizes, and how many channels a unit holds. ``library`` is that of its
+class _Tiling:
+    """One call of an entry: samples, channels, sizes, and how many channels a tile holds. ``library`` is that of its
     kernels, compiled where it is asked for the first time; None where there are none, or no ``steps`` are to be
     taken."""
 
@@ -344,7 +344,7 @@ class _Unit:
         self.entry, self.like = entry, like
         self.samples, self.channels = like.shape[:2]
         self.group = _group(self.channels)
-        self.units = self.samples * (self.channels // self.group if self.group else 0)
+        self.tiles = self.samples * (self.channels // self.group if self.group else 0)
         self.library = None
         if steps and like.numel() and wanted():
             self.library = library(like.dtype, like.shape[-1] if RANK else 1, self.group, entry, varied)
@@ -372,7 +372,7 @@ class _Unit:
             else:
                 arguments.append(ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x))
         if missing := _function(self.library, self.entry)(*arguments):
-            what = f"a unit has the shape {(self.group, *self.like.shape[2:])}" + (
+            what = f"a tile has the shape {(self.group, *self.like.shape[2:])}" + (
                 "" if steps is None else f", {steps} steps"
             )
             raise _refused(self.entry, missing, threads, what)
@@ -387,12 +387,12 @@ class _Unit:
         return (ctypes.c_long * len(found))(*found)
 
     def new_sums(self, kinds: Kinds) -> Tensor:
-        """Room for what the units sum: G numbers a coefficient, G*G a channel matrix."""
+        """Room for what the tiles sum: G numbers a coefficient, G*G a channel matrix."""
         g = self.group
-        return torch.zeros(self.units, sum(g * g if kind == "matrix" else g for _, kind in kinds), dtype=torch.float64)
+        return torch.zeros(self.tiles, sum(g * g if kind == "matrix" else g for _, kind in kinds), dtype=torch.float64)
 
     def added(self, sums: Tensor, kinds: Kinds, fixed: Tensors = ()) -> dict[str, Tensor]:
-        """The sums of all units, in a fixed order, in the shape of each coefficient: of those of samples as ``fixed``
+        """The sums of all tiles, in a fixed order, in the shape of each coefficient: of those of samples as ``fixed``
         has them."""
         g, dtype = self.group, self.like.dtype
         widths = [g * g if kind == "matrix" else g for _, kind in kinds]
@@ -402,7 +402,7 @@ class _Unit:
         return {n: self._shaped(each if n in own else found, kind, dtype) for (n, kind), found, each in parts}
 
     def _shaped(self, found: Tensor, kind: str, dtype: torch.dtype) -> Tensor:
-        """The numbers (..., units of a sample, those of a unit) of a coefficient in its shape (..., *shape)."""
+        """The numbers (..., tiles of a sample, those of a tile) of a coefficient in its shape (..., *shape)."""
         if kind == "matrix":
             return block_diagonal(found.unflatten(-1, (self.group, self.group)), self.channels).to(dtype, copy=True)
         return (found.sum((-2, -1)) if kind == "scalar" else found.flatten(-2)).to(dtype, copy=True)
@@ -439,47 +439,48 @@ def _own(fixed: Tensors) -> list[tuple[int, int]]:
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     """``reference.evolve``, all steps of a plane before the next one."""
-    if steps and (size := _window(state[0])) is not None and not own(fixed):
-        return _evolve_windows(state, fixed, steps, size)
-    unit = _Unit("evolve", state[0], steps, own=own(fixed))
-    if unit.library is None:
+    if steps and (size := _overlapped(state[0])) is not None and not own(fixed):
+        return _evolve_overlapped(state, fixed, steps, size)
+    tiling = _Tiling("evolve", state[0], steps, own=own(fixed))
+    if tiling.library is None:
         return unshared(reference.evolve(state, fixed, steps), (*state, *fixed))
     given = _dense(*state, *fixed)
     out = tuple([_new(x) for x in state])
-    unit.run((*given, *out), steps, None, unit.strides(fixed))
+    tiling.run((*given, *out), steps, None, tiling.strides(fixed))
     return out
 
 
 def rollout(state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
     """The states after steps every, 2 every, ..., of one plane after the other."""
-    unit = _Unit("rollout", state[0], steps, own=own(fixed))
-    if unit.library is None:
+    tiling = _Tiling("rollout", state[0], steps, own=own(fixed))
+    if tiling.library is None:
         return rolled(evolve, state, fixed, steps, every)
     out = tuple([_new(x, (steps // every, *x.shape)) for x in state])
-    unit.run((*_dense(*state, *fixed), *out), steps, None, every, unit.strides(fixed))
+    tiling.run((*_dense(*state, *fixed), *out), steps, None, every, tiling.strides(fixed))
     return out
 
 
-CARRIED, REACH = 2, 1  # fields that go from step to step; how far a step carries a value
-WINDOW_BYTES, ROW_BYTES = 1 << 19, 1024  # what of them stays in the cache of a core; a row of a window
+CARRIED, RADIUS = 2, 1  # fields that go from step to step; stencil radius of a step
+TILE_BYTES, ROW_BYTES = 1 << 19, 1024  # what of them stays in the cache of a core; a row of a tile
 STEPS_AT_ONCE = 12
 
 
-def _window(like: Tensor) -> tuple[int, int] | None:
-    """Rows and columns of the windows that a plane is cut into, None for planes that stay in cache as they are."""
+def _overlapped(like: Tensor) -> tuple[int, int] | None:
+    """Rows and columns of the overlapped tiles that a plane is cut into, None for planes that stay in cache as they
+    are."""
     group = _group(like.shape[1])
     columns = ROW_BYTES // like.element_size()
-    rows = WINDOW_BYTES // (2 * CARRIED * group * ROW_BYTES)
-    margin = 2 * STEPS_AT_ONCE * REACH
+    rows = TILE_BYTES // (2 * CARRIED * group * ROW_BYTES)
+    halo = 2 * STEPS_AT_ONCE * RADIUS
     large = like.shape[2] * like.shape[3] > 2 * rows * columns
-    return (rows, columns) if large and like.shape[2] >= rows > 2 * margin and like.shape[3] >= columns else None
+    return (rows, columns) if large and like.shape[2] >= rows > 2 * halo and like.shape[3] >= columns else None
 
 
-def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int, int]) -> Tensors:
-    """A few steps at once on windows that overlap by as much as these steps reach."""
+def _evolve_overlapped(state: Tensors, fixed: Tensors, steps: int, size: tuple[int, int]) -> Tensors:
+    """A few steps at once on tiles that overlap by as much as these steps carry a value."""
     whole = state[0]
-    unit = _Unit("evolve_windows", whole[:, :, : size[0], : size[1]])
-    if unit.library is None:
+    tiling = _Tiling("evolve_overlapped", whole[:, :, : size[0], : size[1]])
+    if tiling.library is None:
         return unshared(reference.evolve(state, fixed, steps), (*state, *fixed))
     state, fixed = _dense(*state), _dense(*fixed)
     passes = -(-steps // STEPS_AT_ONCE)
@@ -487,7 +488,7 @@ def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int,
     for k in range(passes):
         count = (steps + k) // passes  # as even as can be: what is computed twice grows as the square of a pass
         out = free or tuple(_new(x) for x in state)
-        unit.run((*state, *fixed, *out), count, None, *whole.shape[2:], count * REACH)
+        tiling.run((*state, *fixed, *out), count, None, *whole.shape[2:], count * RADIUS)
         free = state if k else ()
         state = out
     return state
@@ -495,15 +496,15 @@ def _evolve_windows(state: Tensors, fixed: Tensors, steps: int, size: tuple[int,
 
 def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, varied: bool = True) -> Tensors:
     """``reference.evolve_adjoint``: forward with what is carried from step to step kept in cache, then back."""
-    unit = _Unit("evolve_adjoint", state[0], steps, varied, own(fixed))
-    if unit.library is None:
+    tiling = _Tiling("evolve_adjoint", state[0], steps, varied, own(fixed))
+    if tiling.library is None:
         return unshared(reference.evolve_adjoint(cotangents, state, fixed, steps), (*cotangents, *state, *fixed))
     cotangents, state, fixed = _dense(*cotangents), _dense(*state), _dense(*fixed)
     flowed = tuple(_new(x) for x in state)
     fields = {n: x.new_zeros(x.shape) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
-    sums = unit.new_sums(SUMS)
-    unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, unit.strides(fixed))
-    found = fields | unit.added(sums, SUMS, fixed)
+    sums = tiling.new_sums(SUMS)
+    tiling.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, tiling.strides(fixed))
+    found = fields | tiling.added(sums, SUMS, fixed)
     return (*flowed, *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)))
 
 
@@ -512,18 +513,20 @@ def rollout_adjoint(
 ) -> Tensors:
     """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the adjoint meets
     them."""
-    unit = _Unit("rollout_adjoint", state[0], steps, varied, own(fixed))
-    if unit.library is None:
+    tiling = _Tiling("rollout_adjoint", state[0], steps, varied, own(fixed))
+    if tiling.library is None:
         kept = rolled(reference.evolve, state, fixed, steps, every)
         early = rolled_adjoint(reference.evolve_adjoint, cotangents, kept, state, fixed, steps, every)
         return unshared(early, (*cotangents, *state, *fixed))
-    cotangents, apart = _frames(cotangents, unit.group)
+    cotangents, apart = _frames(cotangents, tiling.group)
     state, fixed = _dense(*state), _dense(*fixed)
     flowed = tuple(_new(x) for x in state)
     fields = {n: x.new_zeros(x.shape) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
-    sums = unit.new_sums(SUMS)
-    unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, every, apart, unit.strides(fixed))
-    found = fields | unit.added(sums, SUMS, fixed)
+    sums = tiling.new_sums(SUMS)
+    tiling.run(
+        (*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, every, apart, tiling.strides(fixed)
+    )
+    found = fields | tiling.added(sums, SUMS, fixed)
     return (*flowed, *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)))
 
 
@@ -554,26 +557,26 @@ COMPONENTS = 5
 
 def readout(*given: Tensor) -> Tensor:
     """The components of ``reference.readout``, one after the other along the channel axis."""
-    unit = _Unit("readout", given[0])
-    if unit.library is None:
+    tiling = _Tiling("readout", given[0])
+    if tiling.library is None:
         return torch.cat(reference.readout(*given), 1)
     given = _dense(*given)
     first = given[0]
     out = _new(first, (first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:]))
-    unit.run((*given, out))
+    tiling.run((*given, out))
     return out
 
 
 def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     """``reference.readout_adjoint`` of the cotangent of the whole readout."""
-    unit = _Unit("readout_adjoint", given[0])
-    if unit.library is None:
+    tiling = _Tiling("readout_adjoint", given[0])
+    if tiling.library is None:
         return unshared(reference.readout_adjoint(*given, *grad.chunk(COMPONENTS, 1)), (grad, *given))
     (grad,), given = _dense(grad), _dense(*given)
     fields = {n: _new(x) for (n, kind), x in zip(GIVEN, given) if kind == "site"}
-    sums = unit.new_sums(READOUT_SUMS)
-    unit.run((grad, *given, *fields.values()), None, sums)
-    found = fields | unit.added(sums, READOUT_SUMS)
+    sums = tiling.new_sums(READOUT_SUMS)
+    tiling.run((grad, *given, *fields.values()), None, sums)
+    found = fields | tiling.added(sums, READOUT_SUMS)
     return tuple(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(GIVEN, given))
 
 
@@ -590,31 +593,35 @@ def _readings(like: Tensor, count: int) -> Tensor:
 
 
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
-    """The readout after ``steps`` steps, then the state: each unit is read while its fields are in cache."""
-    unit = _Unit("evolve_readout", state[0], steps if _window(state[0]) is None or own(fixed) else 0, own=own(fixed))
-    if unit.library is None:
+    """The readout after ``steps`` steps, then the state: each tile is read while its fields are in cache."""
+    tiling = _Tiling(
+        "evolve_readout", state[0], steps if _overlapped(state[0]) is None or own(fixed) else 0, own=own(fixed)
+    )
+    if tiling.library is None:
         found = reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
         return unshared(found, (*state, *fixed, *others))
-    (read,), *ends = _reading(unit, state, fixed, others, steps, steps)
+    (read,), *ends = _reading(tiling, state, fixed, others, steps, steps)
     return (read, *ends)
 
 
 def rollout_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
     """The readouts after steps every, 2 every, ..., then the state: no state on the way is written."""
-    unit = _Unit("evolve_readout", state[0], steps, own=own(fixed))
-    if unit.library is not None:
-        return _reading(unit, state, fixed, others, steps, every)
+    tiling = _Tiling("evolve_readout", state[0], steps, own=own(fixed))
+    if tiling.library is not None:
+        return _reading(tiling, state, fixed, others, steps, every)
     if not steps or not state[0].numel():
         return (_readings(state[0], steps // every), *[x.clone() for x in state])
     found = rolled_readout(reference.evolve_readout, state, fixed, others, steps, every)
     return unshared(found, (*state, *fixed, *others))
 
 
-def _reading(unit: _Unit, state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
+def _reading(tiling: _Tiling, state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
     state, others = _dense(*state), _dense(*others)
     given = _dense(*fixed)
     out, found = [_new(x) for x in state], _readings(state[0], steps // every)
-    unit.run((*state, *given, *_read(reference.OTHERS, others), found, *out), steps, None, every, unit.strides(fixed))
+    tiling.run(
+        (*state, *given, *_read(reference.OTHERS, others), found, *out), steps, None, every, tiling.strides(fixed)
+    )
     return (found, *out)
 
 
@@ -639,11 +646,11 @@ def rollout_readout_adjoint(
     varied: bool = True,
 ) -> Tensors:
     """The same of the readouts on the way: forward with what is carried from step to step kept in cache, then back."""
-    unit = _Unit("evolve_readout_adjoint", state[0], steps, varied, own(fixed))
-    if unit.library is None:
+    tiling = _Tiling("evolve_readout_adjoint", state[0], steps, varied, own(fixed))
+    if tiling.library is None:
         early = _back_by_reference(grad, cotangents, state, fixed, others, steps, every)
         return unshared(early, (grad, *cotangents, *state, *fixed, *others))
-    (grad,), apart = _frames((grad,), unit.group)
+    (grad,), apart = _frames((grad,), tiling.group)
     state, others = _dense(*state), _dense(*others)
     cotangents = _dense(*map(_or_nothing, cotangents))
     fixed = _dense(*fixed)
@@ -663,9 +670,9 @@ def rollout_readout_adjoint(
         *fields.values(),
         *read.values(),
     )
-    sums, read_sums = unit.new_sums(SUMS), unit.new_sums(READOUT_SUMS)
-    unit.run(arrays, steps, sums, read_sums, every, apart, unit.strides(fixed))
-    found, other = fields | unit.added(sums, SUMS, fixed), read | unit.added(read_sums, READOUT_SUMS)
+    sums, read_sums = tiling.new_sums(SUMS), tiling.new_sums(READOUT_SUMS)
+    tiling.run(arrays, steps, sums, read_sums, every, apart, tiling.strides(fixed))
+    found, other = fields | tiling.added(sums, SUMS, fixed), read | tiling.added(read_sums, READOUT_SUMS)
     bars = (
         *flowed,
         *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)),

@@ -1439,9 +1439,9 @@ def evolve_adjoint_kernel(
     B_ptr,
     phi_out_bar_ptr,
     pi_out_bar_ptr,
-    phi_kept_ptr,
-    pi_kept_ptr,
-    pi_1_bar6_kept_ptr,
+    phi_saved_ptr,
+    pi_saved_ptr,
+    pi_1_bar6_saved_ptr,
     phi_bar_ptr,
     pi_bar_ptr,
     c1_bar_ptr,
@@ -1492,8 +1492,8 @@ def evolve_adjoint_kernel(
     pi = _load_planes(pi_ptr, base, ok, N, GROUP, ACC)
     # The states once more, kept as far as the variation reads them.
     for k in range(K - 1):
-        _store_planes(phi_kept_ptr, base + k * stride, phi, ok, N, GROUP)
-        _store_planes(pi_kept_ptr, base + k * stride, pi, ok, N, GROUP)
+        _store_planes(phi_saved_ptr, base + k * stride, phi, ok, N, GROUP)
+        _store_planes(pi_saved_ptr, base + k * stride, pi, ok, N, GROUP)
         phi, pi = _step(
             phi,
             pi,
@@ -1514,8 +1514,8 @@ def evolve_adjoint_kernel(
             GROUP,
             ACC,
         )
-    _store_planes(phi_kept_ptr, base + (K - 1) * stride, phi, ok, N, GROUP)
-    _store_planes(pi_kept_ptr, base + (K - 1) * stride, pi, ok, N, GROUP)
+    _store_planes(phi_saved_ptr, base + (K - 1) * stride, phi, ok, N, GROUP)
+    _store_planes(pi_saved_ptr, base + (K - 1) * stride, pi, ok, N, GROUP)
     tl.debug_barrier()
     phi_next_bar = _load_planes(phi_out_bar_ptr, base, ok, N, GROUP, ACC)
     pi_next_bar = _load_planes(pi_out_bar_ptr, base, ok, N, GROUP, ACC)
@@ -1547,9 +1547,9 @@ def evolve_adjoint_kernel(
                 c2_bar13_c,
                 m2_bar14_c,
             ) = _step_adjoint_0(
-                _load_plane(phi_kept_ptr, at_step + c * N, ok, ACC),
+                _load_plane(phi_saved_ptr, at_step + c * N, ok, ACC),
                 phi_next_bar[c],
-                _load_plane(pi_kept_ptr, at_step + c * N, ok, ACC),
+                _load_plane(pi_saved_ptr, at_step + c * N, ok, ACC),
                 pi_next_bar[c],
                 inside_0_m1,
                 inside_0_p1,
@@ -1579,7 +1579,7 @@ def evolve_adjoint_kernel(
         _add_lanes(m2_bar_ptr, base, m2_bar14, ok, N, GROUP)
         if VARIED:
             dt_bar_sum = _add_all(dt_bar_sum, dt_bar2, GROUP)
-        B_pi = _mix(B_ptr, _load_planes(pi_kept_ptr, at_step, ok, N, GROUP, ACC), first, C, GROUP, ACC)
+        B_pi = _mix(B_ptr, _load_planes(pi_saved_ptr, at_step, ok, N, GROUP, ACC), first, C, GROUP, ACC)
         phi_bar = ()
         dt_bar1 = ()
         for c in tl.static_range(GROUP):
@@ -1609,7 +1609,7 @@ def evolve_adjoint_kernel(
         for c in tl.static_range(GROUP):
             pi_bar_c = _step_adjoint_2(dH_dpi_bar10[c], pi_bar8[c], pi_next_bar[c])
             pi_bar += (pi_bar_c,)
-        _store_planes(pi_1_bar6_kept_ptr, at_step, pi_1_bar6, ok, N, GROUP)
+        _store_planes(pi_1_bar6_saved_ptr, at_step, pi_1_bar6, ok, N, GROUP)
         phi_next_bar, pi_next_bar = phi_bar, pi_bar
     _store_planes(phi_bar_ptr, base, phi_next_bar, ok, N, GROUP)
     _store_planes(pi_bar_ptr, base, pi_next_bar, ok, N, GROUP)
@@ -1664,9 +1664,9 @@ def _evolve_planes_adjoint(
     m2: Tensor,
 ) -> Tensors:
     keep = (steps, *phi.shape)
-    phi_kept = _new(phi, keep, _accumulator(phi))
-    pi_kept = _new(phi, keep, _accumulator(phi))
-    pi_1_bar6_kept = _new(phi, keep, _accumulator(phi))
+    phi_saved = _new(phi, keep, _accumulator(phi))
+    pi_saved = _new(phi, keep, _accumulator(phi))
+    pi_1_bar6_saved = _new(phi, keep, _accumulator(phi))
     phi_bar = _new(phi)
     pi_bar = _new(phi)
     c1_bar = phi.new_zeros((1, *phi.shape), dtype=_accumulator(phi))
@@ -1689,9 +1689,9 @@ def _evolve_planes_adjoint(
         B,
         phi_out_bar,
         pi_out_bar,
-        phi_kept,
-        pi_kept,
-        pi_1_bar6_kept,
+        phi_saved,
+        pi_saved,
+        pi_1_bar6_saved,
         phi_bar,
         pi_bar,
         c1_bar,
@@ -1707,7 +1707,7 @@ def _evolve_planes_adjoint(
     gamma_bar = gamma_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     m2_bar = m2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     dt_bar = dt_bar.sum().to(phi.dtype)
-    B_bar = _outer(pi_1_bar6_kept, pi_kept).to(phi.dtype)
+    B_bar = _outer(pi_1_bar6_saved, pi_saved).to(phi.dtype)
     return (phi_bar, pi_bar, B_bar, c1_bar, c2_bar, dt_bar, gamma_bar, m2_bar)
 
 

@@ -326,7 +326,7 @@ FEW_SAVED = True  # the adjoint of many steps keeps few states
 
 
 def _group(channels: int) -> int:
-    """How many channels a unit holds."""
+    """How many channels a tile holds."""
     return BLOCK if BLOCK and channels % BLOCK == 0 else channels
 
 
@@ -352,8 +352,8 @@ def _streamed(fixed: Tensors, group: int) -> tuple[Tensors, Tensor]:
     return tuple(found), torch.tensor(layout)
 
 
-class _Unit:
-    """One call of an entry: samples, channels, sizes, and how many channels a unit holds. ``library`` is that of its
+class _Tiling:
+    """One call of an entry: samples, channels, sizes, and how many channels a tile holds. ``library`` is that of its
     kernels, compiled where it is asked for the first time; None where there are none, or no ``steps`` are to be
     taken."""
 
@@ -361,7 +361,7 @@ class _Unit:
         self.entry, self.like = entry, like
         self.samples, self.channels = like.shape[:2]
         self.group = _group(self.channels)
-        self.units = self.samples * (self.channels // self.group if self.group else 0)
+        self.tiles = self.samples * (self.channels // self.group if self.group else 0)
         self.library = None
         if steps and like.numel() and wanted():
             self.library = library(like.dtype, like.shape[-1] if RANK else 1, self.group, entry, varied)
@@ -389,7 +389,7 @@ class _Unit:
             else:
                 arguments.append(ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x))
         if missing := _function(self.library, self.entry)(*arguments):
-            what = f"a unit has the shape {(self.group, *self.like.shape[2:])}" + (
+            what = f"a tile has the shape {(self.group, *self.like.shape[2:])}" + (
                 "" if steps is None else f", {steps} steps"
             )
             raise _refused(self.entry, missing, threads, what)
@@ -404,12 +404,12 @@ class _Unit:
         return (ctypes.c_long * len(found))(*found)
 
     def new_sums(self, kinds: Kinds) -> Tensor:
-        """Room for what the units sum: G numbers a coefficient, G*G a channel matrix."""
+        """Room for what the tiles sum: G numbers a coefficient, G*G a channel matrix."""
         g = self.group
-        return torch.zeros(self.units, sum(g * g if kind == "matrix" else g for _, kind in kinds), dtype=torch.float64)
+        return torch.zeros(self.tiles, sum(g * g if kind == "matrix" else g for _, kind in kinds), dtype=torch.float64)
 
     def added(self, sums: Tensor, kinds: Kinds, fixed: Tensors = ()) -> dict[str, Tensor]:
-        """The sums of all units, in a fixed order, in the shape of each coefficient: of those of samples as ``fixed``
+        """The sums of all tiles, in a fixed order, in the shape of each coefficient: of those of samples as ``fixed``
         has them."""
         g, dtype = self.group, self.like.dtype
         widths = [g * g if kind == "matrix" else g for _, kind in kinds]
@@ -419,7 +419,7 @@ class _Unit:
         return {n: self._shaped(each if n in own else found, kind, dtype) for (n, kind), found, each in parts}
 
     def _shaped(self, found: Tensor, kind: str, dtype: torch.dtype) -> Tensor:
-        """The numbers (..., units of a sample, those of a unit) of a coefficient in its shape (..., *shape)."""
+        """The numbers (..., tiles of a sample, those of a tile) of a coefficient in its shape (..., *shape)."""
         return (found.sum((-2, -1)) if kind == "scalar" else found.flatten(-2)).to(dtype, copy=True)
 
 
@@ -447,38 +447,38 @@ def _own(fixed: Tensors) -> list[tuple[int, int]]:
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     """``reference.evolve``, all steps of a plane before the next one."""
-    unit = _Unit("evolve", state[0], steps, own=own(fixed))
-    if unit.library is None:
+    tiling = _Tiling("evolve", state[0], steps, own=own(fixed))
+    if tiling.library is None:
         return unshared(reference.evolve(state, fixed, steps), (*state, *fixed))
-    (given, layout), state = _streamed(fixed, unit.group), _dense(*state)
+    (given, layout), state = _streamed(fixed, tiling.group), _dense(*state)
     out = tuple([_new(x) for x in state])
-    unit.run((*state, *given, *out), steps, None, layout, unit.strides(fixed))
+    tiling.run((*state, *given, *out), steps, None, layout, tiling.strides(fixed))
     return out
 
 
 def rollout(state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
     """The states after steps every, 2 every, ..., of one plane after the other."""
-    unit = _Unit("rollout", state[0], steps, own=own(fixed))
-    if unit.library is None:
+    tiling = _Tiling("rollout", state[0], steps, own=own(fixed))
+    if tiling.library is None:
         return rolled(evolve, state, fixed, steps, every, reference.DRIVEN)
     out = tuple([_new(x, (steps // every, *x.shape)) for x in state])
-    given, layout = _streamed(fixed, unit.group)
-    unit.run((*_dense(*state), *given, *out), steps, None, every, layout, unit.strides(fixed))
+    given, layout = _streamed(fixed, tiling.group)
+    tiling.run((*_dense(*state), *given, *out), steps, None, every, layout, tiling.strides(fixed))
     return out
 
 
 def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, varied: bool = True) -> Tensors:
     """``reference.evolve_adjoint``: forward with what is carried from step to step kept in cache, then back."""
-    unit = _Unit("evolve_adjoint", state[0], steps, varied, own(fixed))
-    if unit.library is None:
+    tiling = _Tiling("evolve_adjoint", state[0], steps, varied, own(fixed))
+    if tiling.library is None:
         return unshared(reference.evolve_adjoint(cotangents, state, fixed, steps), (*cotangents, *state, *fixed))
-    fixed, layout = _streamed(fixed, unit.group)
+    fixed, layout = _streamed(fixed, tiling.group)
     cotangents, state = _dense(*cotangents), _dense(*state)
     flowed = tuple(_new(x) for x in state)
     fields = {n: x.new_zeros(x.shape) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
-    sums = unit.new_sums(SUMS)
-    unit.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, layout, unit.strides(fixed))
-    found = fields | unit.added(sums, SUMS, fixed)
+    sums = tiling.new_sums(SUMS)
+    tiling.run((*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, layout, tiling.strides(fixed))
+    found = fields | tiling.added(sums, SUMS, fixed)
     return (*flowed, *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)))
 
 
@@ -487,21 +487,27 @@ def rollout_adjoint(
 ) -> Tensors:
     """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the adjoint meets
     them."""
-    unit = _Unit("rollout_adjoint", state[0], steps, varied, own(fixed))
-    if unit.library is None:
+    tiling = _Tiling("rollout_adjoint", state[0], steps, varied, own(fixed))
+    if tiling.library is None:
         kept = rolled(reference.evolve, state, fixed, steps, every, reference.DRIVEN)
         early = rolled_adjoint(reference.evolve_adjoint, cotangents, kept, state, fixed, steps, every, reference.DRIVEN)
         return unshared(early, (*cotangents, *state, *fixed))
-    cotangents, apart = _frames(cotangents, unit.group)
-    fixed, layout = _streamed(fixed, unit.group)
+    cotangents, apart = _frames(cotangents, tiling.group)
+    fixed, layout = _streamed(fixed, tiling.group)
     state = _dense(*state)
     flowed = tuple(_new(x) for x in state)
     fields = {n: x.new_zeros(x.shape) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
-    sums = unit.new_sums(SUMS)
-    unit.run(
-        (*cotangents, *state, *fixed, *flowed, *fields.values()), steps, sums, every, apart, layout, unit.strides(fixed)
+    sums = tiling.new_sums(SUMS)
+    tiling.run(
+        (*cotangents, *state, *fixed, *flowed, *fields.values()),
+        steps,
+        sums,
+        every,
+        apart,
+        layout,
+        tiling.strides(fixed),
     )
-    found = fields | unit.added(sums, SUMS, fixed)
+    found = fields | tiling.added(sums, SUMS, fixed)
     return (*flowed, *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)))
 
 
@@ -532,26 +538,26 @@ COMPONENTS = 1
 
 def readout(*given: Tensor) -> Tensor:
     """The components of ``reference.readout``, one after the other along the channel axis."""
-    unit = _Unit("readout", given[0])
-    if unit.library is None:
+    tiling = _Tiling("readout", given[0])
+    if tiling.library is None:
         return torch.cat(reference.readout(*given), 1)
     given = _dense(*given)
     first = given[0]
     out = _new(first, (first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:]))
-    unit.run((*given, out))
+    tiling.run((*given, out))
     return out
 
 
 def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     """``reference.readout_adjoint`` of the cotangent of the whole readout."""
-    unit = _Unit("readout_adjoint", given[0])
-    if unit.library is None:
+    tiling = _Tiling("readout_adjoint", given[0])
+    if tiling.library is None:
         return unshared(reference.readout_adjoint(*given, *grad.chunk(COMPONENTS, 1)), (grad, *given))
     (grad,), given = _dense(grad), _dense(*given)
     fields = {n: _new(x) for (n, kind), x in zip(GIVEN, given) if kind == "site"}
-    sums = unit.new_sums(READOUT_SUMS)
-    unit.run((grad, *given, *fields.values()), None, sums)
-    found = fields | unit.added(sums, READOUT_SUMS)
+    sums = tiling.new_sums(READOUT_SUMS)
+    tiling.run((grad, *given, *fields.values()), None, sums)
+    found = fields | tiling.added(sums, READOUT_SUMS)
     return tuple(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(GIVEN, given))
 
 
@@ -568,32 +574,37 @@ def _readings(like: Tensor, count: int) -> Tensor:
 
 
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
-    """The readout after ``steps`` steps, then the state: each unit is read while its fields are in cache."""
-    unit = _Unit("evolve_readout", state[0], steps, own=own(fixed))
-    if unit.library is None:
+    """The readout after ``steps`` steps, then the state: each tile is read while its fields are in cache."""
+    tiling = _Tiling("evolve_readout", state[0], steps, own=own(fixed))
+    if tiling.library is None:
         found = reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
         return unshared(found, (*state, *fixed, *others))
-    (read,), *ends = _reading(unit, state, fixed, others, steps, steps)
+    (read,), *ends = _reading(tiling, state, fixed, others, steps, steps)
     return (read, *ends)
 
 
 def rollout_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
     """The readouts after steps every, 2 every, ..., then the state: no state on the way is written."""
-    unit = _Unit("evolve_readout", state[0], steps, own=own(fixed))
-    if unit.library is not None:
-        return _reading(unit, state, fixed, others, steps, every)
+    tiling = _Tiling("evolve_readout", state[0], steps, own=own(fixed))
+    if tiling.library is not None:
+        return _reading(tiling, state, fixed, others, steps, every)
     if not steps or not state[0].numel():
         return (_readings(state[0], steps // every), *[x.clone() for x in state])
     found = rolled_readout(reference.evolve_readout, state, fixed, others, steps, every, reference.DRIVEN)
     return unshared(found, (*state, *fixed, *others))
 
 
-def _reading(unit: _Unit, state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
+def _reading(tiling: _Tiling, state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
     state, others = _dense(*state), _dense(*others)
-    given, layout = _streamed(fixed, unit.group)
+    given, layout = _streamed(fixed, tiling.group)
     out, found = [_new(x) for x in state], _readings(state[0], steps // every)
-    unit.run(
-        (*state, *given, *_read(reference.OTHERS, others), found, *out), steps, None, every, layout, unit.strides(fixed)
+    tiling.run(
+        (*state, *given, *_read(reference.OTHERS, others), found, *out),
+        steps,
+        None,
+        every,
+        layout,
+        tiling.strides(fixed),
     )
     return (found, *out)
 
@@ -609,14 +620,14 @@ def rollout_readout_adjoint(
     varied: bool = True,
 ) -> Tensors:
     """The same of the readouts on the way: forward with what is carried from step to step kept in cache, then back."""
-    unit = _Unit("evolve_readout_adjoint", state[0], steps, varied, own(fixed))
-    if unit.library is None:
+    tiling = _Tiling("evolve_readout_adjoint", state[0], steps, varied, own(fixed))
+    if tiling.library is None:
         early = _back_by_reference(grad, cotangents, state, fixed, others, steps, every)
         return unshared(early, (grad, *cotangents, *state, *fixed, *others))
-    (grad,), apart = _frames((grad,), unit.group)
+    (grad,), apart = _frames((grad,), tiling.group)
     state, others = _dense(*state), _dense(*others)
     cotangents = _dense(*map(_or_nothing, cotangents))
-    fixed, layout = _streamed(fixed, unit.group)
+    fixed, layout = _streamed(fixed, tiling.group)
     flowed = tuple(_new(x) for x in state)
     fields = {n: x.new_zeros(x.shape) for (n, kind), x in zip(FIXED, fixed) if kind == "site"}
     named = dict(zip(reference.OTHERS, others))
@@ -633,9 +644,9 @@ def rollout_readout_adjoint(
         *fields.values(),
         *read.values(),
     )
-    sums, read_sums = unit.new_sums(SUMS), unit.new_sums(READOUT_SUMS)
-    unit.run(arrays, steps, sums, read_sums, every, apart, layout, unit.strides(fixed))
-    found, other = fields | unit.added(sums, SUMS, fixed), read | unit.added(read_sums, READOUT_SUMS)
+    sums, read_sums = tiling.new_sums(SUMS), tiling.new_sums(READOUT_SUMS)
+    tiling.run(arrays, steps, sums, read_sums, every, apart, layout, tiling.strides(fixed))
+    found, other = fields | tiling.added(sums, SUMS, fixed), read | tiling.added(read_sums, READOUT_SUMS)
     bars = (
         *flowed,
         *(found[n] if n in found else x.new_zeros(x.shape) for (n, _), x in zip(FIXED, fixed)),

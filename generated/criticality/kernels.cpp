@@ -3,7 +3,7 @@
 // Criticality on the CPU: whole planes on chip, every step of a plane before the next plane.
 //
 // Compiled for one precision R, one length W of the last axis and G coupled channels, and for one entry, that whose
-// ENTRY_<name> is defined, with the routines that it calls. A unit is the G planes of one sample; units
+// ENTRY_<name> is defined, with the routines that it calls. A tile is the G planes of one sample; tiles
 // run in parallel, and what they sum is added up afterwards in a fixed order, so that results are the same bits at every
 // run. A padded plane has a halo of 1, 1 sites around it.
 
@@ -210,7 +210,7 @@ inline void fill(const Lattice& at, R* planes) {
     fill_ends(at, planes);
 }
 
-// Between tensors and padded planes. AHEAD asks for the planes of the next unit, where they are small: many tensors that
+// Between tensors and padded planes. AHEAD asks for the planes of the next tile, where they are small: many tensors that
 // are read a few kilobytes each are too many streams for the processor to foresee.
 template <bool AHEAD = false> inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
     const bool ahead = AHEAD && G * at.dense * sizeof(R) <= 1ul << 16;
@@ -283,30 +283,30 @@ struct Workspace {
     }
 };
 
-// The units of a call that a thread takes: its share of them, in their order.
+// The tiles of a call that a thread takes: its share of them, in their order.
 struct Share {
     long member, members;
-    template <class Body> void each(long units, Body&& body) const {
-        const long last = units * (member + 1) / members;
-        for (long unit = units * member / members; unit < last; ++unit) body(unit);
+    template <class Body> void each(long tiles, Body&& body) const {
+        const long last = tiles * (member + 1) / members;
+        for (long tile = tiles * member / members; tile < last; ++tile) body(tile);
     }
 };
-// Where units take unlike times: whoever is free takes the next.
+// Where tiles take unlike times: whoever is free takes the next.
 struct Queue {
-    long units, next = 0;
+    long tiles, next = 0;
     template <class Body> void each(Body&& body) {
         for (;;) {
-            long unit;
+            long tile;
 #pragma omp atomic capture
-            unit = next++;
-            if (unit >= units) return;
-            body(unit);
+            tile = next++;
+            if (tile >= tiles) return;
+            body(tile);
         }
     }
 };
 
-// What a unit sums, where its caller has it: as large as the square of the channels, too much for the stack of a thread.
-template <class Sums> inline Sums& sums_of(double* summed, long unit) { return reinterpret_cast<Sums*>(summed)[unit];
+// What a tile sums, where its caller has it: as large as the square of the channels, too much for the stack of a thread.
+template <class Sums> inline Sums& sums_of(double* summed, long tile) { return reinterpret_cast<Sums*>(summed)[tile];
     }
 
 // body(workspace, share) in every thread. What an entry returns: 0, or the bytes that a thread asked for and could not
@@ -396,7 +396,7 @@ inline const R* frame(const Lattice& at, const R* first, long k, const long* lay
 
 namespace reading {
 
-// Coefficients and prescribed fields of one unit.
+// Coefficients and prescribed fields of one tile.
 struct Given {
     R* phi;
     const R* pi;
@@ -412,7 +412,7 @@ struct Given {
     }
 };
 
-// What a unit sums over its sites: the cotangents of the coefficients.
+// What a tile sums over its sites: the cotangents of the coefficients.
 struct Sums {
     double lam[G];
     double r[G];
@@ -552,8 +552,8 @@ extern "C" long readout(R* const* arrays, const long* sizes, long samples, long 
     at.streams = streams(arrays[GIVEN], numbers);
     large_pages(arrays[GIVEN], numbers);
     return on_threads(threads, Workspace(at, BUFFERS + IMPORTS), [&](R* const work, const Share& share) {
-        share.each(samples * groups, [&](const long unit) {
-            const long sample = unit / groups, first = unit % groups * G;
+        share.each(samples * groups, [&](const long tile) {
+            const long sample = tile / groups, first = tile % groups * G;
             const Given given(arrays, at, sample, first, channels, work + BUFFERS * at.block);
             R* out[COMPONENTS];
             for (long i = 0; i < COMPONENTS; ++i)
@@ -566,7 +566,7 @@ extern "C" long readout(R* const* arrays, const long* sizes, long samples, long 
 #endif
 
 #ifdef ENTRY_readout_adjoint
-// The cotangent of the readout, what the readout reads; then the cotangents of its fields and, a unit after the
+// The cotangent of the readout, what the readout reads; then the cotangents of its fields and, a tile after the
 // other, the sums.
 extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads,
     double* summed) {
@@ -574,8 +574,8 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
     const long groups = channels / G;
     for (long i = 0; i < SITES; ++i) large_pages(arrays[1 + GIVEN + i], samples * channels * at.dense);
     return on_threads(threads, Workspace(at, BUFFERS + IMPORTS + OUTSIDE), [&](R* const work, const Share& share) {
-        share.each(samples * groups, [&](const long unit) {
-            const long sample = unit / groups, first = unit % groups * G;
+        share.each(samples * groups, [&](const long tile) {
+            const long sample = tile / groups, first = tile % groups * G;
             const Given given(arrays + 1, at, sample, first, channels, work + BUFFERS * at.block);
             const R* grads[COMPONENTS];
             for (long i = 0; i < COMPONENTS; ++i)
@@ -583,7 +583,7 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
             R* out[SITES];
             for (long i = 0; i < SITES; ++i)
                 out[i] = arrays[1 + GIVEN + i] + (sample * channels + first) * at.dense;
-            flow(at, given, grads, out, sums_of<Sums>(summed, unit), work);
+            flow(at, given, grads, out, sums_of<Sums>(summed, tile), work);
         });
     });
 }
@@ -593,7 +593,7 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
 
 namespace steps {
 
-// Coefficients and prescribed fields of one unit.
+// Coefficients and prescribed fields of one tile.
 struct Given {
     const R* noise;
     R dt;
@@ -622,7 +622,7 @@ struct Given {
     }
 };
 
-// What a unit sums over its sites: the cotangents of the coefficients.
+// What a tile sums over its sites: the cotangents of the coefficients.
 struct Sums {
     double dt[G];
     double lam[G];
@@ -1137,7 +1137,7 @@ constexpr long IMPORTS = 1, BUFFERS = 1;
 
 constexpr long FORWARD = BUFFERS + IMPORTS + 2 * CARRIED;  // planes of workspace of the way forward
 
-// The steps of one unit; what goes from step to step changes places between two sets of planes. The state after every
+// The steps of one tile; what goes from step to step changes places between two sets of planes. The state after every
 // ``every`` of them, and after the last, is written to ``out``, which ``written`` then moves on.
 template <class Written>
 inline void run(const Lattice& at, Given& given, const R* const* state, R** out, long steps, long every, R* work,
@@ -1185,8 +1185,8 @@ extern "C" long evolve(
     const long groups = channels / G;
     for (long i = 0; i < STATE; ++i) large_pages(arrays[STATE + FIXED + i], samples * channels * at.dense);
     return on_threads(threads, Workspace(at, FORWARD), [&](R* const work, const Share& share) {
-        share.each(samples * groups, [&](const long unit) {
-            const long sample = unit / groups, first = unit % groups * G;
+        share.each(samples * groups, [&](const long tile) {
+            const long sample = tile / groups, first = tile % groups * G;
             const long from = (sample * channels + first) * at.dense;
             Given given(OfSample(arrays + STATE, strides, sample).at, at, sample, first, channels, work + BUFFERS *
                 at.block, samples * channels * at.dense, layout);
@@ -1209,8 +1209,8 @@ extern "C" long rollout(
     const long groups = channels / G, whole = samples * channels * at.dense;
     for (long i = 0; i < STATE; ++i) large_pages(arrays[STATE + FIXED + i], steps / every * whole);
     return on_threads(threads, Workspace(at, FORWARD), [&](R* const work, const Share& share) {
-        share.each(samples * groups, [&](const long unit) {
-            const long sample = unit / groups, first = unit % groups * G;
+        share.each(samples * groups, [&](const long tile) {
+            const long sample = tile / groups, first = tile % groups * G;
             const long from = (sample * channels + first) * at.dense;
             Given given(OfSample(arrays + STATE, strides, sample).at, at, sample, first, channels, work + BUFFERS *
                 at.block, whole, layout);
@@ -1226,8 +1226,8 @@ extern "C" long rollout(
 #endif
 
 
-// Planes of workspace of the adjoint: what is carried from step to step is kept on the way forward. Of many steps it is
-// kept where stretches of them begin, and within the last one: a stretch before it is taken once more when its turn comes.
+// Planes of workspace of the adjoint: what is carried from step to step is saved on the way forward. Of many steps it is
+// saved where stretches of them begin, and within the last one: a stretch before it is taken once more when its turn comes.
 constexpr long SITES = 1, OUTSIDE = 0;
 constexpr long MOST = 128;  // SAVED of stretches.py
 inline long stretch(long steps) {
@@ -1247,53 +1247,53 @@ struct Tape {
     const Lattice& at;
     R* const work;
     const long steps, length, starts;
-    R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
+    R *saved[CARRIED], *ahead[CARRIED], *carried[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
 
     Tape(const Lattice& lattice, R* memory, long count)
         : at(lattice), work(memory), steps(count), length(stretch(count)), starts(begins(count)) {
         const long first = (length + starts) * CARRIED;
-        for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(first + i);
+        for (long i = 0; i < 2 * CARRIED; ++i) carried[i / CARRIED][i % CARRIED] = plane(first + i);
         for (long i = 0; i < SITES + 1; ++i) bars[i] = plane(first + 2 * CARRIED + i);
         for (long i = 0; i < CARRIED; ++i) more[i] = plane(first + 2 * CARRIED + SITES + OUTSIDE + i);
     }
     R* plane(long i) const { return work + (BUFFERS + IMPORTS + i) * at.block; }
-    void keep(long step, R** to) const {
+    void recall(long step, R** to) const {
         for (long i = 0; i < CARRIED; ++i) to[i] = plane(step % length * CARRIED + i);
     }
     // What is carried into the first step of a stretch.
     R* start(long step) const { return plane((length + step / length) * CARRIED); }
-    // From step to step, behind ``first``, whose arrays are kept.
+    // From step to step, behind ``first``, whose arrays are saved.
     void onwards(Given& given, long first, long end) {
-        R *const *now = kept, *const *next = ahead;
+        R *const *now = saved, *const *next = ahead;
         for (long step = first + 1; step < end; ++step) {
-            keep(step - 1, kept);
-            keep(step, ahead);
+            recall(step - 1, saved);
+            recall(step, ahead);
             given.step(step - 1);
             inner(at, given, now[0], now[1], next[0], next[1]);
             if (starts && step % length == 0) std::memcpy(start(step), plane(0), CARRIED * at.block * sizeof(R));
         }
     }
     void forward(Given& given, const R* const* state) {
-        R* const* now = kept;
-        keep(0, kept);
+        R* const* now = saved;
+        recall(0, saved);
         head(at, given, state[0], state[1], now[0], now[1]);
         if (starts) std::memcpy(start(0), plane(0), CARRIED * at.block * sizeof(R));
         onwards(given, 0, steps);
-        keep(steps - 1, kept);
+        recall(steps - 1, saved);
     }
     // The steps of the stretch that ends before ``step`` once more.
     void again(Given& given, long step) {
         std::memcpy(plane(0), start(step - length), CARRIED * at.block * sizeof(R));
         onwards(given, step - length, step);
     }
-    // The state after step ``step``, of what is kept of it and ``given`` for it.
+    // The state after step ``step``, of what is saved of it and ``given`` for it.
     void end(Given& given, R* const* out) {
-        R* const* now = kept;
+        R* const* now = saved;
         tail(at, given, now[0], now[1], out[0], out[1]);
     }
     // What cotangents of the state after a step are of what is carried into it.
     void end_back(Given& given, long step, const R** cotangents, R* const* back, R* const* out, Sums& sums) {
-        R* const* const now = kept;
+        R* const* const now = saved;
         tail_adjoint(at, given, now[0], now[1], cotangents[0], cotangents[1], back[0], back[1], bars[0], sums, work);
         if (given.layout[0]) add_planes(at, bars[0], out[STATE + 0] + (step) * given.whole);
     }
@@ -1303,7 +1303,7 @@ struct Tape {
         Given& given, const R* const* state, R* const* out, Sums& sums, long every, Flows&& flows
     ) {
         const R* cotangents[STATE];
-        R *const *now = kept, *const *flow = way[0], *const *back = way[1];
+        R *const *now = saved, *const *flow = carried[0], *const *back = carried[1];
         given.step(steps - 1);
         flows(steps, cotangents);
         end_back(given, steps - 1, cotangents, back, out, sums);
@@ -1312,7 +1312,7 @@ struct Tape {
             flow = back;
             back = last;
             if (starts && (step + 1) % length == 0) again(given, step + 1);
-            keep(step, kept);
+            recall(step, saved);
             given.step(step);
             inner_adjoint(at, given, now[0], now[1], flow[0], flow[1], back[0], back[1], bars[0], sums, work);
             if (given.layout[0]) add_planes(at, bars[0], out[STATE + 0] + (step) * given.whole);
@@ -1336,7 +1336,7 @@ struct Tape {
 
 #ifdef ENTRY_evolve_adjoint
 // Cotangents of the state after the steps, the state before them, what is fixed; then the cotangents of all those
-// fields (those of fixed fields zero where they come in) and, a unit after the other, the sums.
+// fields (those of fixed fields zero where they come in) and, a tile after the other, the sums.
 extern "C" long evolve_adjoint(
     R* const* arrays, const long* sizes, long samples, long channels, long steps, long threads, double* summed, const
         long* layout, const long* strides
@@ -1346,8 +1346,8 @@ extern "C" long evolve_adjoint(
     for (long i = 0; i < STATE; ++i) large_pages(arrays[2 * STATE + FIXED + i], samples * channels * at.dense);
     return on_threads(threads, Workspace(at, backward(steps)), [&](R* const work, const Share& share) {
         Tape tape(at, work, steps);
-        share.each(samples * groups, [&](const long unit) {
-            const long sample = unit / groups, first = unit % groups * G;
+        share.each(samples * groups, [&](const long tile) {
+            const long sample = tile / groups, first = tile % groups * G;
             const long from = (sample * channels + first) * at.dense;
             Given given(OfSample(arrays + 2 * STATE, strides, sample).at, at, sample, first, channels, work + BUFFERS
                 * at.block, samples * channels * at.dense, layout);
@@ -1356,7 +1356,7 @@ extern "C" long evolve_adjoint(
             for (long i = 0; i < STATE; ++i) cotangents[i] = arrays[i] + from, state[i] = arrays[STATE + i] + from;
             for (long i = 0; i < STATE + SITES; ++i) out[i] = arrays[2 * STATE + FIXED + i] + from;
             tape.forward(given, state);
-            tape.back(given, state, cotangents, out, sums_of<Sums>(summed, unit));
+            tape.back(given, state, cotangents, out, sums_of<Sums>(summed, tile));
         });
     });
 }
@@ -1377,8 +1377,8 @@ extern "C" long rollout_adjoint(
         Tape tape(at, work, steps);
         R* const nothing = work + planes * at.block;
         std::memset(nothing, 0, patch * sizeof(R));
-        share.each(samples * groups, [&](const long unit) {
-            const long sample = unit / groups, first = unit % groups * G;
+        share.each(samples * groups, [&](const long tile) {
+            const long sample = tile / groups, first = tile % groups * G;
             const long from = (sample * channels + first) * at.dense;
             Given given(OfSample(arrays + 2 * STATE, strides, sample).at, at, sample, first, channels, work + BUFFERS
                 * at.block, samples * channels * at.dense, layout);
@@ -1387,7 +1387,7 @@ extern "C" long rollout_adjoint(
             for (long i = 0; i < STATE; ++i) state[i] = arrays[STATE + i] + from;
             for (long i = 0; i < STATE + SITES; ++i) out[i] = arrays[2 * STATE + FIXED + i] + from;
             tape.forward(given, state);
-            tape.back(given, state, out, sums_of<Sums>(summed, unit), every, [&](long step, const R** ends) {
+            tape.back(given, state, out, sums_of<Sums>(summed, tile), every, [&](long step, const R** ends) {
                 for (long i = 0; i < STATE; ++i) {
                     const long* const by = apart + 3 * i;
                     ends[i] = arrays[i] ? arrays[i] + (step / every - 1) * by[0] + sample * by[1] + first * by[2] :
@@ -1401,14 +1401,14 @@ extern "C" long rollout_adjoint(
 }  // namespace steps
 
 
-// The readout of a unit right after the steps that lead to a state, while its fields are in cache.
+// The readout of a tile right after the steps that lead to a state, while its fields are in cache.
 namespace joint {
 
 constexpr long STATE = steps::STATE, FIXED = steps::FIXED, GIVEN = reading::GIVEN, COMPONENTS = reading::COMPONENTS;
 // Place of a field of the state among what the readout reads, -1 where it reads none of it.
 constexpr long READS[STATE] = { 0, 1 };
 
-// What the readout of a unit reads of the state after ``step`` steps, which is at ``ends``; ``read`` are its arrays.
+// What the readout of a tile reads of the state after ``step`` steps, which is at ``ends``; ``read`` are its arrays.
 inline void take(R** read, R* const* ends, long from) {
     for (long i = 0; i < STATE; ++i)
         if (READS[i] >= 0) read[READS[i]] = ends[i] - from;
@@ -1430,8 +1430,8 @@ extern "C" long evolve_readout(
     const long planes = steps::FORWARD + reading::BUFFERS + reading::IMPORTS;
     return on_threads(threads, Workspace(at, planes, STATE * patch), [&](R* const work, const Share& share) {
         R *const more = work + steps::FORWARD * at.block, *const fields = work + planes * at.block;
-        share.each(samples * groups, [&](const long unit) {
-            const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
+        share.each(samples * groups, [&](const long tile) {
+            const long sample = tile / groups, first = tile % groups * G, from = (sample * channels + first) *
                 at.dense;
             const R* state[STATE];
             R *end[STATE], *read[GIVEN];
@@ -1480,8 +1480,8 @@ extern "C" long evolve_readout_adjoint(
         R* const nothing = fields + (STATE + READ_SITES) * patch;
         std::memset(nothing, 0, patch * sizeof(R));
         steps::Tape tape(at, work, count);
-        share.each(samples * groups, [&](const long unit) {
-            const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
+        share.each(samples * groups, [&](const long tile) {
+            const long sample = tile / groups, first = tile % groups * G, from = (sample * channels + first) *
                 at.dense;
             const R* state[STATE];
             R *end[STATE], *out[STATE + SITES], *read[GIVEN], *flowed[READ_SITES + 1];
@@ -1492,7 +1492,7 @@ extern "C" long evolve_readout_adjoint(
             steps::Given fixed(steps::OfSample(before + STATE, strides, sample).at, at, sample, first, channels, work
                 + steps::BUFFERS * at.block, samples * channels * at.dense, layout);
             tape.forward(fixed, state);
-            tape.back(fixed, state, out, sums_of<steps::Sums>(summed, unit), every, [&](const long step, const R**
+            tape.back(fixed, state, out, sums_of<steps::Sums>(summed, tile), every, [&](const long step, const R**
                 cotangents) {
                 tape.end(fixed, end);
                 take(read, end, from);
@@ -1501,7 +1501,7 @@ extern "C" long evolve_readout_adjoint(
                     grads[i] = arrays[0] + (step / every - 1) * apart[0] + sample * apart[1] + (i * channels + first)
                         * apart[2];
                 const reading::Given given(read, at, sample, first, channels, more + reading::BUFFERS * at.block);
-                reading::flow(at, given, grads, flowed, sums_of<reading::Sums>(summed_read, unit), more);
+                reading::flow(at, given, grads, flowed, sums_of<reading::Sums>(summed_read, tile), more);
                 const auto add = [&](const R* flow, R* sum) {
                     for (long k = 0; k < G * at.dense; ++k) sum[k] += flow[k];
                 };

@@ -987,8 +987,8 @@ def evolve_adjoint_kernel(
     dt_ptr,
     phi_out_bar_ptr,
     pi_out_bar_ptr,
-    phi_kept_ptr,
-    pi_kept_ptr,
+    phi_saved_ptr,
+    pi_saved_ptr,
     phi_bar_ptr,
     pi_bar_ptr,
     noise_bar_ptr,
@@ -1033,12 +1033,12 @@ def evolve_adjoint_kernel(
     pi = _load_plane(pi_ptr, base, ok, ACC)
     # The states once more, kept as far as the variation reads them.
     for k in range(K - 1):
-        _store_plane(phi_kept_ptr, base + k * stride, phi, ok)
-        _store_plane(pi_kept_ptr, base + k * stride, pi, ok)
+        _store_plane(phi_saved_ptr, base + k * stride, phi, ok)
+        _store_plane(pi_saved_ptr, base + k * stride, pi, ok)
         noise = _noise(noise_ptr, base + k * stride, plane + k * planes, at, ok, ACC)
         phi, pi = _step(phi, pi, noise, neighbour_0, lam, r, decay, spread, dt, TILE, ACC)
-    _store_plane(phi_kept_ptr, base + (K - 1) * stride, phi, ok)
-    _store_plane(pi_kept_ptr, base + (K - 1) * stride, pi, ok)
+    _store_plane(phi_saved_ptr, base + (K - 1) * stride, phi, ok)
+    _store_plane(pi_saved_ptr, base + (K - 1) * stride, pi, ok)
     tl.debug_barrier()
     phi_next_bar = _load_plane(phi_out_bar_ptr, base, ok, ACC)
     pi_next_bar = _load_plane(pi_out_bar_ptr, base, ok, ACC)
@@ -1050,8 +1050,8 @@ def evolve_adjoint_kernel(
         dt_bar_sum = tl.zeros([TILE], ACC)
     for back in range(K):
         at_step = base + (K - 1 - back) * stride
-        phi = _load_plane(phi_kept_ptr, at_step, ok, ACC)
-        pi = _load_plane(pi_kept_ptr, at_step, ok, ACC)
+        phi = _load_plane(phi_saved_ptr, at_step, ok, ACC)
+        pi = _load_plane(pi_saved_ptr, at_step, ok, ACC)
         noise = _noise(noise_ptr, at_step, plane + (K - 1 - back) * planes, at, ok, ACC)
         dT_dpi, phi_1, pi_3_bar3, pi_1_bar7, dV_dphi_bar9, noise_bar, spread_bar6, lam_bar10, r_bar11 = _step_adjoint_0(
             noise, phi, phi_next_bar, pi, pi_next_bar, decay, spread, dt
@@ -1130,8 +1130,8 @@ def _evolve_planes_adjoint(
     spread: Tensor,
 ) -> Tensors:
     keep = (steps, *phi.shape)
-    phi_kept = _new(phi, keep, _accumulator(phi))
-    pi_kept = _new(phi, keep, _accumulator(phi))
+    phi_saved = _new(phi, keep, _accumulator(phi))
+    pi_saved = _new(phi, keep, _accumulator(phi))
     phi_bar = _new(phi)
     pi_bar = _new(phi)
     noise_bar = noise.new_zeros(noise.shape)
@@ -1155,8 +1155,8 @@ def _evolve_planes_adjoint(
         dt,
         phi_out_bar,
         pi_out_bar,
-        phi_kept,
-        pi_kept,
+        phi_saved,
+        pi_saved,
         phi_bar,
         pi_bar,
         noise_bar,

@@ -1540,10 +1540,10 @@ def evolve_adjoint_kernel(
     y_out_bar_ptr,
     pi_x_out_bar_ptr,
     pi_y_out_bar_ptr,
-    x_kept_ptr,
-    y_kept_ptr,
-    pi_x_kept_ptr,
-    pi_y_kept_ptr,
+    x_saved_ptr,
+    y_saved_ptr,
+    pi_x_saved_ptr,
+    pi_y_saved_ptr,
     x_bar_ptr,
     y_bar_ptr,
     pi_x_bar_ptr,
@@ -1572,15 +1572,15 @@ def evolve_adjoint_kernel(
     pi_y = _load_plane(pi_y_ptr, base, ok, ACC)
     # The states once more, kept as far as the variation reads them.
     for k in range(K - 1):
-        _store_plane(x_kept_ptr, base + k * stride, x, ok)
-        _store_plane(y_kept_ptr, base + k * stride, y, ok)
-        _store_plane(pi_x_kept_ptr, base + k * stride, pi_x, ok)
-        _store_plane(pi_y_kept_ptr, base + k * stride, pi_y, ok)
+        _store_plane(x_saved_ptr, base + k * stride, x, ok)
+        _store_plane(y_saved_ptr, base + k * stride, y, ok)
+        _store_plane(pi_x_saved_ptr, base + k * stride, pi_x, ok)
+        _store_plane(pi_y_saved_ptr, base + k * stride, pi_y, ok)
         x, y, pi_x, pi_y = _step(x, y, pi_x, pi_y, dt, V_rows, TILE, ACC)
-    _store_plane(x_kept_ptr, base + (K - 1) * stride, x, ok)
-    _store_plane(y_kept_ptr, base + (K - 1) * stride, y, ok)
-    _store_plane(pi_x_kept_ptr, base + (K - 1) * stride, pi_x, ok)
-    _store_plane(pi_y_kept_ptr, base + (K - 1) * stride, pi_y, ok)
+    _store_plane(x_saved_ptr, base + (K - 1) * stride, x, ok)
+    _store_plane(y_saved_ptr, base + (K - 1) * stride, y, ok)
+    _store_plane(pi_x_saved_ptr, base + (K - 1) * stride, pi_x, ok)
+    _store_plane(pi_y_saved_ptr, base + (K - 1) * stride, pi_y, ok)
     tl.debug_barrier()
     x_next_bar = _load_plane(x_out_bar_ptr, base, ok, ACC)
     y_next_bar = _load_plane(y_out_bar_ptr, base, ok, ACC)
@@ -1590,10 +1590,10 @@ def evolve_adjoint_kernel(
     V_sums = V_bar_ptr + plane * 128
     for back in range(K):
         at_step = base + (K - 1 - back) * stride
-        x = _load_plane(x_kept_ptr, at_step, ok, ACC)
-        y = _load_plane(y_kept_ptr, at_step, ok, ACC)
-        pi_x = _load_plane(pi_x_kept_ptr, at_step, ok, ACC)
-        pi_y = _load_plane(pi_y_kept_ptr, at_step, ok, ACC)
+        x = _load_plane(x_saved_ptr, at_step, ok, ACC)
+        y = _load_plane(y_saved_ptr, at_step, ok, ACC)
+        pi_x = _load_plane(pi_x_saved_ptr, at_step, ok, ACC)
+        pi_y = _load_plane(pi_y_saved_ptr, at_step, ok, ACC)
         dT_dpi_x, dT_dpi_y, x_1, y_1, pi_y_1_bar5, pi_x_1_bar7, dV_dy_bar9, dV_dx_bar13 = _step_adjoint_0(
             pi_x, pi_x_next_bar, pi_y, pi_y_next_bar, x, x_next_bar, y, y_next_bar, dt
         )
@@ -1660,10 +1660,10 @@ def _evolve_planes_adjoint(
     V: Tensor,
 ) -> Tensors:
     keep = (steps, *x.shape)
-    x_kept = _new(x, keep, _accumulator(x))
-    y_kept = _new(x, keep, _accumulator(x))
-    pi_x_kept = _new(x, keep, _accumulator(x))
-    pi_y_kept = _new(x, keep, _accumulator(x))
+    x_saved = _new(x, keep, _accumulator(x))
+    y_saved = _new(x, keep, _accumulator(x))
+    pi_x_saved = _new(x, keep, _accumulator(x))
+    pi_y_saved = _new(x, keep, _accumulator(x))
     x_bar = _new(x)
     y_bar = _new(x)
     pi_x_bar = _new(x)
@@ -1685,10 +1685,10 @@ def _evolve_planes_adjoint(
         y_out_bar,
         pi_x_out_bar,
         pi_y_out_bar,
-        x_kept,
-        y_kept,
-        pi_x_kept,
-        pi_y_kept,
+        x_saved,
+        y_saved,
+        pi_x_saved,
+        pi_y_saved,
         x_bar,
         y_bar,
         pi_x_bar,

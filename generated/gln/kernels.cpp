@@ -2,8 +2,8 @@
 // Rebuild: metrigen build specs/gln.py
 // Gln on the CPU: a batch of samples in cache, every step of a batch before the next batch.
 //
-// Compiled for one precision R, units of W samples of G coupled channels, and for one entry, that whose
-// ENTRY_<name> is defined, with the routines that it calls. Units run in parallel, and what they sum is added up afterwards in a fixed
+// Compiled for one precision R, tiles of W samples of G coupled channels, and for one entry, that whose
+// ENTRY_<name> is defined, with the routines that it calls. Tiles run in parallel, and what they sum is added up afterwards in a fixed
 // order, so that results are the same bits at every run.
 
 #include <cstdlib>
@@ -278,7 +278,7 @@ inline void fill(const Lattice& at, R* planes) {
     fill_ends(at, planes);
 }
 
-// Between tensors and padded planes. AHEAD asks for the planes of the next unit, where they are small: many tensors that
+// Between tensors and padded planes. AHEAD asks for the planes of the next tile, where they are small: many tensors that
 // are read a few kilobytes each are too many streams for the processor to foresee.
 template <bool AHEAD = false> inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
     const bool ahead = AHEAD && G * at.dense * sizeof(R) <= 1ul << 16;
@@ -324,20 +324,20 @@ inline void total(const V* x, V* y) {
 }
 
 // out_cd += sum over the samples of left_c right_d for many channels: vectors of channels d, a sample after the other, for a
-// few channels c at a time, so that nothing is added up across a vector. The planes of these d are turned for it.
+// few channels c at a time, so that nothing is added up across a vector. The planes of these d are transposed for it.
 constexpr long power_of_two(long least, long most) {
     long n = 1;
     while (n < least && n < most) n *= 2;
     return n;
 }
 constexpr long SIDE_BY_SIDE = power_of_two(G, REGISTER / sizeof(R));
-template <long ROWS, long VECTORS> inline void add_products(const R* left, long stride, const R* turned, double* out,
-    long columns) {
+template <long ROWS, long VECTORS> inline void add_products(const R* left, long stride, const R* transposed, double*
+    out, long columns) {
     typedef R D __attribute__((vector_size(SIDE_BY_SIDE * sizeof(R))));
     D sum[ROWS][VECTORS]{};
     for (long s = 0; s < W; ++s) {
         D b[VECTORS];
-        std::memcpy(b, turned + s * VECTORS * SIDE_BY_SIDE, sizeof b);
+        std::memcpy(b, transposed + s * VECTORS * SIDE_BY_SIDE, sizeof b);
 #pragma GCC unroll 8
         for (long k = 0; k < ROWS; ++k)
 #pragma GCC unroll 2
@@ -359,18 +359,19 @@ template <long ROWS, long VECTORS> inline void add_products(const R* left, long 
 }
 inline void outer_of_samples(const R* left, long across_left, const R* right, long across_right, double* out) {
     constexpr long VECTORS = G > SIDE_BY_SIDE ? 2 : 1, COLUMNS = VECTORS * SIDE_BY_SIDE, ROWS = 8;
-    alignas(64) R turned[W * COLUMNS];
+    alignas(64) R transposed[W * COLUMNS];
     for (long d = 0; d < G; d += COLUMNS) {
         const long columns = G - d < COLUMNS ? G - d : COLUMNS;
-        if (columns < COLUMNS) std::memset(turned, 0, sizeof turned);
+        if (columns < COLUMNS) std::memset(transposed, 0, sizeof transposed);
         for (long s = 0; s < W; ++s)
-            for (long k = 0; k < (G % COLUMNS ? columns : COLUMNS); ++k) turned[s * COLUMNS + k] = right[(d + k) *
+            for (long k = 0; k < (G % COLUMNS ? columns : COLUMNS); ++k) transposed[s * COLUMNS + k] = right[(d + k) *
                 across_right + s];
         double* const to = out + d;
         long c = 0;
-        for (; c + ROWS <= G; c += ROWS) add_products<ROWS, VECTORS>(left + c * across_left, across_left, turned, to +
-            c * G, columns);
-        for (; c < G; ++c) add_products<1, VECTORS>(left + c * across_left, across_left, turned, to + c * G, columns);
+        for (; c + ROWS <= G; c += ROWS) add_products<ROWS, VECTORS>(left + c * across_left, across_left, transposed,
+            to + c * G, columns);
+        for (; c < G; ++c) add_products<1, VECTORS>(left + c * across_left, across_left, transposed, to + c * G,
+            columns);
     }
 }
 
@@ -456,30 +457,30 @@ struct Workspace {
     }
 };
 
-// The units of a call that a thread takes: its share of them, in their order.
+// The tiles of a call that a thread takes: its share of them, in their order.
 struct Share {
     long member, members;
-    template <class Body> void each(long units, Body&& body) const {
-        const long last = units * (member + 1) / members;
-        for (long unit = units * member / members; unit < last; ++unit) body(unit);
+    template <class Body> void each(long tiles, Body&& body) const {
+        const long last = tiles * (member + 1) / members;
+        for (long tile = tiles * member / members; tile < last; ++tile) body(tile);
     }
 };
-// Where units take unlike times: whoever is free takes the next.
+// Where tiles take unlike times: whoever is free takes the next.
 struct Queue {
-    long units, next = 0;
+    long tiles, next = 0;
     template <class Body> void each(Body&& body) {
         for (;;) {
-            long unit;
+            long tile;
 #pragma omp atomic capture
-            unit = next++;
-            if (unit >= units) return;
-            body(unit);
+            tile = next++;
+            if (tile >= tiles) return;
+            body(tile);
         }
     }
 };
 
-// What a unit sums, where its caller has it: as large as the square of the channels, too much for the stack of a thread.
-template <class Sums> inline Sums& sums_of(double* summed, long unit) { return reinterpret_cast<Sums*>(summed)[unit];
+// What a tile sums, where its caller has it: as large as the square of the channels, too much for the stack of a thread.
+template <class Sums> inline Sums& sums_of(double* summed, long tile) { return reinterpret_cast<Sums*>(summed)[tile];
     }
 
 // body(workspace, share) in every thread. What an entry returns: 0, or the bytes that a thread asked for and could not
@@ -500,7 +501,7 @@ inline void import_matrix(const R* whole, long channels, long first, R* block) {
 }
 
 
-// Where a unit finds what step k reads of what has a value for every step, and puts the cotangents of such fields.
+// Where a tile finds what step k reads of what has a value for every step, and puts the cotangents of such fields.
 struct Frames {
     virtual R* const* at_step(long k) = 0;
     virtual void put(long i, long k, const R* row) = 0;
@@ -511,7 +512,7 @@ struct Frames {
 
 namespace reading {
 
-// Coefficients and prescribed fields of one unit.
+// Coefficients and prescribed fields of one tile.
 struct Given {
     const R* w;
     const R* g;
@@ -666,7 +667,7 @@ static void flow(const Lattice& at, const Given& given, const R** grads, R* cons
 
 namespace steps {
 
-// Coefficients and prescribed fields of one unit.
+// Coefficients and prescribed fields of one tile.
 struct Given {
     const R* g;
     const R* target;
@@ -690,7 +691,7 @@ struct Given {
     }
 };
 
-// What a unit sums over its samples: the cotangents of the coefficients.
+// What a tile sums over its samples: the cotangents of the coefficients.
 struct Sums {
     double dt[G];
 };
@@ -1090,7 +1091,7 @@ constexpr long IMPORTS = 0, BUFFERS = 0;
 
 constexpr long FORWARD = BUFFERS + IMPORTS + 2 * CARRIED;  // planes of workspace of the way forward
 
-// The steps of one unit; what goes from step to step changes places between two sets of planes. The state after every
+// The steps of one tile; what goes from step to step changes places between two sets of planes. The state after every
 // ``every`` of them, and after the last, is written to ``out``, which ``written`` then moves on.
 template <class Written>
 inline void run(const Lattice& at, Given& given, const R* const* state, R** out, long steps, long every, R* work,
@@ -1119,8 +1120,8 @@ inline void run(const Lattice& at, Given& given, const R* const* state, R** out,
     run(at, given, state, out, steps, steps, work, [](R**) {});
 }
 
-// Planes of workspace of the adjoint: what is carried from step to step is kept on the way forward. Of many steps it is
-// kept where stretches of them begin, and within the last one: a stretch before it is taken once more when its turn comes.
+// Planes of workspace of the adjoint: what is carried from step to step is saved on the way forward. Of many steps it is
+// saved where stretches of them begin, and within the last one: a stretch before it is taken once more when its turn comes.
 constexpr long SITES = 3, OUTSIDE = 0;
 constexpr long MOST = 128;  // SAVED of stretches.py
 inline long stretch(long steps) {
@@ -1140,53 +1141,53 @@ struct Tape {
     const Lattice& at;
     R* const work;
     const long steps, length, starts;
-    R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
+    R *saved[CARRIED], *ahead[CARRIED], *carried[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
 
     Tape(const Lattice& lattice, R* memory, long count)
         : at(lattice), work(memory), steps(count), length(stretch(count)), starts(begins(count)) {
         const long first = (length + starts) * CARRIED;
-        for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(first + i);
+        for (long i = 0; i < 2 * CARRIED; ++i) carried[i / CARRIED][i % CARRIED] = plane(first + i);
         for (long i = 0; i < SITES + 1; ++i) bars[i] = plane(first + 2 * CARRIED + i);
         for (long i = 0; i < CARRIED; ++i) more[i] = plane(first + 2 * CARRIED + SITES + OUTSIDE + i);
     }
     R* plane(long i) const { return work + (BUFFERS + IMPORTS + i) * at.block; }
-    void keep(long step, R** to) const {
+    void recall(long step, R** to) const {
         for (long i = 0; i < CARRIED; ++i) to[i] = plane(step % length * CARRIED + i);
     }
     // What is carried into the first step of a stretch.
     R* start(long step) const { return plane((length + step / length) * CARRIED); }
-    // From step to step, behind ``first``, whose arrays are kept.
+    // From step to step, behind ``first``, whose arrays are saved.
     void onwards(Given& given, long first, long end) {
-        R *const *now = kept, *const *next = ahead;
+        R *const *now = saved, *const *next = ahead;
         for (long step = first + 1; step < end; ++step) {
-            keep(step - 1, kept);
-            keep(step, ahead);
+            recall(step - 1, saved);
+            recall(step, ahead);
             given.step(step - 1);
             inner(at, given, now[0], next[0]);
             if (starts && step % length == 0) std::memcpy(start(step), plane(0), CARRIED * at.block * sizeof(R));
         }
     }
     void forward(Given& given, const R* const* state) {
-        R* const* now = kept;
-        keep(0, kept);
+        R* const* now = saved;
+        recall(0, saved);
         head(at, given, state[0], now[0]);
         if (starts) std::memcpy(start(0), plane(0), CARRIED * at.block * sizeof(R));
         onwards(given, 0, steps);
-        keep(steps - 1, kept);
+        recall(steps - 1, saved);
     }
     // The steps of the stretch that ends before ``step`` once more.
     void again(Given& given, long step) {
         std::memcpy(plane(0), start(step - length), CARRIED * at.block * sizeof(R));
         onwards(given, step - length, step);
     }
-    // The state after step ``step``, of what is kept of it and ``given`` for it.
+    // The state after step ``step``, of what is saved of it and ``given`` for it.
     void end(Given& given, R* const* out) {
-        R* const* now = kept;
+        R* const* now = saved;
         tail(at, given, now[0], out[0]);
     }
     // What cotangents of the state after a step are of what is carried into it.
     void end_back(Given& given, long step, const R** cotangents, R* const* back, R* const* out, Sums& sums) {
-        R* const* const now = kept;
+        R* const* const now = saved;
         tail_adjoint(at, given, now[0], cotangents[0], back[0], bars[0], bars[1], bars[2], sums);
         given.frames.put(0, step, bars[0]);
         given.frames.put(1, step, bars[1]);
@@ -1198,7 +1199,7 @@ struct Tape {
         Given& given, const R* const* state, R* const* out, Sums& sums, long every, Flows&& flows
     ) {
         const R* cotangents[STATE];
-        R *const *now = kept, *const *flow = way[0], *const *back = way[1];
+        R *const *now = saved, *const *flow = carried[0], *const *back = carried[1];
         given.step(steps - 1);
         flows(steps, cotangents);
         end_back(given, steps - 1, cotangents, back, out, sums);
@@ -1207,7 +1208,7 @@ struct Tape {
             flow = back;
             back = last;
             if (starts && (step + 1) % length == 0) again(given, step + 1);
-            keep(step, kept);
+            recall(step, saved);
             given.step(step);
             inner_adjoint(at, given, now[0], flow[0], back[0], bars[0], bars[1], bars[2], sums);
             given.frames.put(0, step, bars[0]);
@@ -1252,16 +1253,16 @@ constexpr long READS[STATE] = { 0 };
 
 inline double* zeros(long count) { return static_cast<double*>(std::calloc(count + 1, sizeof(double))); }
 
-// Channels that are coupled: a unit is W samples of G of them, a sample a lane, and a field of it a plane of W numbers for
-// each channel. A tensor (samples, channels) is turned into such planes, and back, where a unit begins and ends.
-constexpr long ROOM = G * W;  // numbers of a unit that a field has
+// Channels that are coupled: a tile is W samples of G of them, a sample a lane, and a field of it a plane of W numbers for
+// each channel. A tensor (samples, channels) is transposed into such planes, and back, where a tile begins and ends.
+constexpr long ROOM = G * W;  // numbers of a tile that a field has
 
-// The samples of one unit. Those of the last unit that are not there are its last sample again; no cotangent flows into
+// The samples of one tile. Those of the last tile that are not there are its last sample again; no cotangent flows into
 // them, and they are dropped.
 struct Piece {
     long first, count, group, channels;
 
-    static void turn(const R* from, long stride, long count, R* planes) {
+    static void transpose(const R* from, long stride, long count, R* planes) {
         for (long l = 0; l < count; ++l)
             for (long c = 0; c < G; ++c) planes[c * W + l] = from[l * stride + c];
     }
@@ -1271,11 +1272,11 @@ struct Piece {
         return planes;
     }
     R* take(R* from, R* copy) const {
-        turn(from + first * channels + group * G, channels, count, copy);
+        transpose(from + first * channels + group * G, channels, count, copy);
         return filled(copy, true);
     }
     R* take_cotangent(R* from, R* copy) const {
-        turn(from + first * channels + group * G, channels, count, copy);
+        transpose(from + first * channels + group * G, channels, count, copy);
         return filled(copy, false);
     }
     R* place(R*, R* copy) const { return copy; }
@@ -1287,7 +1288,7 @@ struct Piece {
     // Component i of a readout, whose components lie one after the other in a sample: of its cotangents, and of itself.
     long component(long i) const { return (first * COMPONENTS + i) * channels + group * G; }
     R* take_component(R* readout, long i, R* copy) const {
-        turn(readout + component(i), COMPONENTS * channels, count, copy);
+        transpose(readout + component(i), COMPONENTS * channels, count, copy);
         return filled(copy, false);
     }
     R* place_component(R*, R* copy) const { return copy; }
@@ -1301,7 +1302,7 @@ constexpr Kind shared(Kind kind) { return kind < 0 ? Kind(-1 - kind) : kind; }
 constexpr long whole(Kind kind, long channels) { return kind == MATRIX ? channels * channels : kind == CHANNEL ?
     channels : 1; }
 
-// What is given beside the state, and what a unit is handed of it: of coefficients those of its channels, where they lie. A
+// What is given beside the state, and what a tile is handed of it: of coefficients those of its channels, where they lie. A
 // field that is null is not looked at.
 template <long N> struct Handed {
     const Kind* const kinds;
@@ -1323,11 +1324,11 @@ template <long N> struct Handed {
     }
 };
 
-// Units of a call, and its jobs: the groups of channels of so many batches of samples, one after the other.
-struct Units {
+// Tiles of a call, and its jobs: the groups of channels of so many batches of samples, one after the other.
+struct Tiles {
     const long samples, channels, groups, jobs, batches;
 
-    Units(const long* sizes, long samples, long channels)
+    Tiles(const long* sizes, long samples, long channels)
         : samples(samples), channels(channels), groups(channels / G), jobs(sizes[0]), batches((samples + W - 1) / W)
             {}
     Piece piece(long batch, long group) const {
@@ -1335,7 +1336,7 @@ struct Units {
         return {batch * W, rest < W ? rest : W, group, channels};
     }
     template <class Body> void each(const Share& share, Body&& body) const {
-        share.each(batches * groups, [&](const long unit) { body(piece(unit / groups, unit % groups)); });
+        share.each(batches * groups, [&](const long tile) { body(piece(tile / groups, tile % groups)); });
     }
     // body(piece, job, true)
     template <class Body> void each_in_jobs(const Share& share, Body&& body) const {
@@ -1353,8 +1354,8 @@ template <class Sums> struct Totals {
     const long jobs, channels, groups;
     double* const at;
 
-    explicit Totals(const Units& units)
-        : jobs(units.jobs), channels(units.channels), groups(units.groups), at(zeros(jobs * groups * COUNT)) {}
+    explicit Totals(const Tiles& tiles)
+        : jobs(tiles.jobs), channels(tiles.channels), groups(tiles.groups), at(zeros(jobs * groups * COUNT)) {}
     Totals(const Totals&) = delete;
     ~Totals() { std::free(at); }
     long bytes() const { return at ? 0 : jobs * groups * COUNT * long(sizeof(double)); }
@@ -1397,7 +1398,7 @@ template <class Sums> struct Totals {
 constexpr bool FIXED_DRIVEN[FIXED + 1] = { true, true, true, false, false }, SITE_DRIVEN[steps::SITES + 1] = { true,
     true, true, false };
 
-// What a unit reads step by step, and where its cotangents go.
+// What a tile reads step by step, and where its cotangents go.
 struct Stepped final : Frames {
     const Lattice& at;
     Handed<FIXED>& handed;
@@ -1433,13 +1434,13 @@ struct Stepped final : Frames {
 // (samples, channels) of: the state, what is fixed over the steps, the state after them (steps >= 1).
 extern "C" long evolve(R* const* arrays, const long* sizes, long samples, long channels, long count, long threads) {
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R* const* const ends = arrays + STATE + FIXED;
     const Workspace workspace(at, steps::FORWARD, 2 * STATE * ROOM + Handed<FIXED>::room(channels));
     return on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + steps::FORWARD * at.block;
         Handed<FIXED> handed(FIXED_KINDS, arrays + STATE, channels, copies + 2 * STATE * ROOM);
-        units.each(share, [&](const Piece& piece) {
+        tiles.each(share, [&](const Piece& piece) {
             const R* state[STATE];
             R* out[STATE];
             for (long i = 0; i < STATE; ++i) state[i] = piece.take(arrays[i], copies + i * ROOM);
@@ -1459,13 +1460,13 @@ extern "C" long rollout(
     R* const* arrays, const long* sizes, long samples, long channels, long count, long threads, long every
 ) {
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R* const* const ends = arrays + STATE + FIXED;
     const Workspace workspace(at, steps::FORWARD, 2 * STATE * ROOM + Handed<FIXED>::room(channels));
     return on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + steps::FORWARD * at.block;
         Handed<FIXED> handed(FIXED_KINDS, arrays + STATE, channels, copies + 2 * STATE * ROOM);
-        units.each(share, [&](const Piece& piece) {
+        tiles.each(share, [&](const Piece& piece) {
             const R* state[STATE];
             R *out[STATE], *next[STATE];
             for (long i = 0; i < STATE; ++i) state[i] = piece.take(arrays[i], copies + i * ROOM), next[i] = ends[i];
@@ -1491,9 +1492,9 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
     threads) {
     constexpr long OUT = STATE + steps::SITES;
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R *const *const before = arrays + STATE, *const *const outs = before + STATE + FIXED;
-    const Totals<steps::Sums> totals(units);
+    const Totals<steps::Sums> totals(tiles);
     if (totals.bytes()) return totals.bytes();
     const long planes = steps::backward(count), copied = (2 * STATE + OUT) * ROOM;
     const Workspace workspace(at, planes, copied + Handed<FIXED>::room(channels));
@@ -1502,7 +1503,7 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
         Handed<FIXED> handed(FIXED_KINDS, before + STATE, channels, copies + copied);
         steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
-        units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
+        tiles.each_in_jobs(share, [&](const Piece& piece, const long job, const bool flush) {
             const R *cotangents[STATE], *state[STATE];
             R* out[OUT];
             for (long i = 0; i < STATE; ++i) cotangents[i] = piece.take_cotangent(arrays[i], copies + i * ROOM);
@@ -1517,7 +1518,7 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
             tape.back(given, state, cotangents, out, sums.of(totals, piece, job));
             for (long i = 0; i < OUT; ++i)
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
+            sums.end(totals, piece, job, flush, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);
@@ -1532,9 +1533,9 @@ extern "C" long rollout_adjoint(
 ) {
     constexpr long OUT = STATE + steps::SITES;
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R *const *const before = arrays + STATE, *const *const outs = before + STATE + FIXED;
-    const Totals<steps::Sums> totals(units);
+    const Totals<steps::Sums> totals(tiles);
     if (totals.bytes()) return totals.bytes();
     const long planes = steps::backward(count, every), copied = (2 * STATE + OUT) * ROOM;
     const Workspace workspace(at, planes, copied + Handed<FIXED>::room(channels));
@@ -1543,7 +1544,7 @@ extern "C" long rollout_adjoint(
         Handed<FIXED> handed(FIXED_KINDS, before + STATE, channels, copies + copied);
         steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
-        units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
+        tiles.each_in_jobs(share, [&](const Piece& piece, const long job, const bool flush) {
             const R* state[STATE];
             R* out[OUT];
             for (long i = 0; i < STATE; ++i) state[i] = piece.take(before[i], copies + (STATE + i) * ROOM);
@@ -1564,7 +1565,7 @@ extern "C" long rollout_adjoint(
             });
             for (long i = 0; i < OUT; ++i)
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
+            sums.end(totals, piece, job, flush, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);
@@ -1576,12 +1577,12 @@ extern "C" long rollout_adjoint(
 // What the readout reads, then the readout itself, its components one after the other along the channels.
 extern "C" long readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     const Workspace workspace(at, reading::BUFFERS, COMPONENTS * ROOM + Handed<GIVEN>::room(channels));
     return on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + reading::BUFFERS * at.block;
         Handed<GIVEN> handed(GIVEN_KINDS, arrays, channels, copies + COMPONENTS * ROOM);
-        units.each(share, [&](const Piece& piece) {
+        tiles.each(share, [&](const Piece& piece) {
             R* out[COMPONENTS];
             for (long i = 0; i < COMPONENTS; ++i) out[i] = piece.place_component(arrays[GIVEN], copies + i * ROOM);
             reading::read(at, reading::Given(handed.of(piece), at, 0, 0, channels), out, work);
@@ -1597,14 +1598,14 @@ extern "C" long readout(R* const* arrays, const long* sizes, long samples, long 
 extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     constexpr long OUT = reading::SITES;
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R* const* const outs = arrays + 1 + GIVEN;
     const long copied = (COMPONENTS + OUT) * ROOM;
     const Workspace workspace(at, reading::BUFFERS, copied + Handed<GIVEN>::room(channels));
     const long missing = on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + reading::BUFFERS * at.block;
         Handed<GIVEN> handed(GIVEN_KINDS, arrays + 1, channels, copies + copied);
-        units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
+        tiles.each_in_jobs(share, [&](const Piece& piece, const long job, const bool flush) {
             const R* grads[COMPONENTS];
             R* out[OUT + 1];
             for (long i = 0; i < COMPONENTS; ++i) grads[i] = piece.take_component(arrays[0], i, copies + i * ROOM);
@@ -1618,7 +1619,7 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
 }
 #endif
 
-// What the readout of a unit reads of the state after ``step`` steps, which is at ``ends``.
+// What the readout of a tile reads of the state after ``step`` steps, which is at ``ends``.
 inline void take(R** rows, R* const* ends, Handed<GIVEN>& given, const Piece& piece, R* const* fixed, long step, long
     numbers) {
     for (long i = 0; i < STATE; ++i)
@@ -1635,7 +1636,7 @@ extern "C" long evolve_readout(
     R* const* arrays, const long* sizes, long samples, long channels, long count, long threads, long every
 ) {
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R *const *const given_read = arrays + STATE + FIXED, *const *const ends = given_read + GIVEN + 1;
     R* read[GIVEN];
     for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
@@ -1647,7 +1648,7 @@ extern "C" long evolve_readout(
         R* const copies = work + planes * at.block;
         Handed<FIXED> fixed(FIXED_KINDS, arrays + STATE, channels, copies + copied);
         Handed<GIVEN> given(GIVEN_KINDS, read, channels, copies + copied + fixed.room(channels));
-        units.each(share, [&](const Piece& piece) {
+        tiles.each(share, [&](const Piece& piece) {
             const R* state[STATE];
             R *end[STATE], *out[COMPONENTS], **const rows = given.of(piece), *readout = given_read[GIVEN];
             for (long i = 0; i < STATE; ++i) state[i] = piece.take(arrays[i], copies + i * ROOM);
@@ -1686,14 +1687,14 @@ extern "C" long evolve_readout_adjoint(
 ) {
     constexpr long OUT = STATE + steps::SITES, READ_OUT = reading::SITES;
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R *const *const before = arrays + 1 + STATE, *const *const given_read = before + STATE + FIXED,
       *const *const outs = given_read + GIVEN, *const *const read_outs = outs + OUT + 1;
     R* read[GIVEN];
     for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
     for (long i = 0; i < STATE; ++i)
         if (READS[i] >= 0) read[READS[i]] = nullptr;
-    const Totals<steps::Sums> totals(units);
+    const Totals<steps::Sums> totals(tiles);
     if (totals.bytes()) return totals.bytes();
     const long own = steps::backward(count, every), planes = own + reading::BUFFERS;
     const long copied = (3 * STATE + COMPONENTS + OUT + 2 * READ_OUT) * ROOM;
@@ -1706,7 +1707,7 @@ extern "C" long evolve_readout_adjoint(
         Handed<GIVEN> given(GIVEN_KINDS, read, channels, copies + copied + fixed.room(channels));
         steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
-        units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
+        tiles.each_in_jobs(share, [&](const Piece& piece, const long job, const bool flush) {
             const R *state[STATE], *grads[COMPONENTS];
             R *end[STATE], *out[OUT], *flowed[READ_OUT + 1], *seen[READ_OUT + 1], **const rows = given.of(piece);
             for (long i = 0; i < OUT; ++i)
@@ -1749,7 +1750,7 @@ extern "C" long evolve_readout_adjoint(
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
             for (long i = 0; i < READ_OUT; ++i)
                 if (seen[i]) piece.put(seen[i], read_outs[i]);
-            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
+            sums.end(totals, piece, job, flush, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);

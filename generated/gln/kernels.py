@@ -1008,7 +1008,7 @@ def evolve_adjoint_kernel(
     z_ptr,
     dt_ptr,
     w_out_bar_ptr,
-    w_kept_ptr,
+    w_saved_ptr,
     w_bar_ptr,
     g_bar_ptr,
     target_bar_ptr,
@@ -1034,12 +1034,12 @@ def evolve_adjoint_kernel(
     w = _load_planes(w_ptr, base, ok, N, GROUP, ACC)
     # The states once more, kept as far as the variation reads them.
     for k in range(K - 1):
-        _store_planes(w_kept_ptr, base + k * stride, w, ok, N, GROUP)
+        _store_planes(w_saved_ptr, base + k * stride, w, ok, N, GROUP)
         g = _load_planes(g_ptr, base + k * stride, ok, N, GROUP, ACC)
         target = _load_planes(target_ptr, base + k * stride, ok, N, GROUP, ACC)
         z = _load_planes(z_ptr, base + k * stride, ok, N, GROUP, ACC)
         w = _step(w, g, target, z, dt, first, C, TILE, GROUP, ACC)
-    _store_planes(w_kept_ptr, base + (K - 1) * stride, w, ok, N, GROUP)
+    _store_planes(w_saved_ptr, base + (K - 1) * stride, w, ok, N, GROUP)
     tl.debug_barrier()
     w_next_bar = _load_planes(w_out_bar_ptr, base, ok, N, GROUP, ACC)
     if VARIED:
@@ -1055,7 +1055,7 @@ def evolve_adjoint_kernel(
         H_1_bar3 = ()
         for c in tl.static_range(GROUP):
             H_c, w_1_bar2_c, H_1_bar3_c = _step_adjoint_0(
-                _load_plane(w_kept_ptr, at_step + c * N, ok, ACC),
+                _load_plane(w_saved_ptr, at_step + c * N, ok, ACC),
                 w_next_bar[c],
                 _load_plane(z_ptr, at_step + c * N, ok, ACC),
                 dt,
@@ -1102,7 +1102,7 @@ def evolve_adjoint_kernel(
             w_bar_c, z_bar_c = _step_adjoint_4(
                 H_1[c],
                 H_bar6[c],
-                _load_plane(w_kept_ptr, at_step + c * N, ok, ACC),
+                _load_plane(w_saved_ptr, at_step + c * N, ok, ACC),
                 w_1_bar2[c],
                 w_next_bar[c],
                 _load_plane(z_ptr, at_step + c * N, ok, ACC),
@@ -1134,7 +1134,7 @@ def _evolve_planes_adjoint(
     group: int, steps: int, varied: bool, w_out_bar: Tensor, w: Tensor, g: Tensor, target: Tensor, z: Tensor, dt: Tensor
 ) -> Tensors:
     keep = (steps, *w.shape)
-    w_kept = _new(w, keep, _accumulator(w))
+    w_saved = _new(w, keep, _accumulator(w))
     w_bar = _new(w)
     g_bar = g.new_zeros(g.shape)
     target_bar = target.new_zeros(target.shape)
@@ -1151,7 +1151,7 @@ def _evolve_planes_adjoint(
         z,
         dt,
         w_out_bar,
-        w_kept,
+        w_saved,
         w_bar,
         g_bar,
         target_bar,

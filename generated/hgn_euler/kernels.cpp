@@ -2,8 +2,8 @@
 // Rebuild: metrigen build specs/hgn_euler.py
 // HgnEuler on the CPU: a batch of samples in cache, every step of a batch before the next batch.
 //
-// Compiled for one precision R, units of W samples of G coupled channels, and for one entry, that whose
-// ENTRY_<name> is defined, with the routines that it calls. Units run in parallel, and what they sum is added up afterwards in a fixed
+// Compiled for one precision R, tiles of W samples of G coupled channels, and for one entry, that whose
+// ENTRY_<name> is defined, with the routines that it calls. Tiles run in parallel, and what they sum is added up afterwards in a fixed
 // order, so that results are the same bits at every run.
 
 #include <cstdlib>
@@ -339,7 +339,7 @@ inline void fill(const Lattice& at, R* planes) {
     fill_ends(at, planes);
 }
 
-// Between tensors and padded planes. AHEAD asks for the planes of the next unit, where they are small: many tensors that
+// Between tensors and padded planes. AHEAD asks for the planes of the next tile, where they are small: many tensors that
 // are read a few kilobytes each are too many streams for the processor to foresee.
 template <bool AHEAD = false> inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
     const bool ahead = AHEAD && G * at.dense * sizeof(R) <= 1ul << 16;
@@ -412,30 +412,30 @@ struct Workspace {
     }
 };
 
-// The units of a call that a thread takes: its share of them, in their order.
+// The tiles of a call that a thread takes: its share of them, in their order.
 struct Share {
     long member, members;
-    template <class Body> void each(long units, Body&& body) const {
-        const long last = units * (member + 1) / members;
-        for (long unit = units * member / members; unit < last; ++unit) body(unit);
+    template <class Body> void each(long tiles, Body&& body) const {
+        const long last = tiles * (member + 1) / members;
+        for (long tile = tiles * member / members; tile < last; ++tile) body(tile);
     }
 };
-// Where units take unlike times: whoever is free takes the next.
+// Where tiles take unlike times: whoever is free takes the next.
 struct Queue {
-    long units, next = 0;
+    long tiles, next = 0;
     template <class Body> void each(Body&& body) {
         for (;;) {
-            long unit;
+            long tile;
 #pragma omp atomic capture
-            unit = next++;
-            if (unit >= units) return;
-            body(unit);
+            tile = next++;
+            if (tile >= tiles) return;
+            body(tile);
         }
     }
 };
 
-// What a unit sums, where its caller has it: as large as the square of the channels, too much for the stack of a thread.
-template <class Sums> inline Sums& sums_of(double* summed, long unit) { return reinterpret_cast<Sums*>(summed)[unit];
+// What a tile sums, where its caller has it: as large as the square of the channels, too much for the stack of a thread.
+template <class Sums> inline Sums& sums_of(double* summed, long tile) { return reinterpret_cast<Sums*>(summed)[tile];
     }
 
 // body(workspace, share) in every thread. What an entry returns: 0, or the bytes that a thread asked for and could not
@@ -457,7 +457,7 @@ template <class Body> inline long on_threads(long threads, const Workspace& work
 
 namespace reading {
 
-// Coefficients and prescribed fields of one unit.
+// Coefficients and prescribed fields of one tile.
 struct Given {
     const R* x;
     const R* y;
@@ -478,7 +478,7 @@ struct Given {
     }
 };
 
-// What a unit sums over its samples: the cotangents of the coefficients.
+// What a tile sums over its samples: the cotangents of the coefficients.
 struct Sums {
     double k[G];
     double V_of_spec[G * 256];
@@ -509,12 +509,12 @@ static NOINLINE void readout_0(
                 const V x_x = load_dense(last, x_row + c * at.dense + j);
                 const V y_x = load_dense(last, y_row + c * at.dense + j);
                 V V_1_2{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto V_1_uf0 = logcosh_(bias + weight_0 * x_x + weight_1 * y_x);
                     V_1_2 += V_1_uf0 * gain;
                 }
@@ -594,12 +594,12 @@ static NOINLINE void readout_adjoint_0(
                 const V y_x = load_dense(last, y_row + c * at.dense + j);
                 V dV_bar3{};
                 V dV_bar4{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto dV_bar3_u0 = bias + weight_0 * x_x + weight_1 * y_x;
                     const auto dV_bar3_uf0 = tanh_(dV_bar3_u0);
                     const auto dV_bar3_u1 = dV_bar3_uf0 * gain;
@@ -665,7 +665,7 @@ static void flow(const Lattice& at, const Given& given, const R** grads, R* cons
 
 namespace steps {
 
-// Coefficients and prescribed fields of one unit.
+// Coefficients and prescribed fields of one tile.
 struct Given {
     R dt;
     R k;
@@ -678,7 +678,7 @@ struct Given {
     }
 };
 
-// What a unit sums over its samples: the cotangents of the coefficients.
+// What a tile sums over its samples: the cotangents of the coefficients.
 struct Sums {
     double dt[G];
     double k[G];
@@ -777,12 +777,12 @@ static NOINLINE void inner_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto dV_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
                     dV += dV_uf0 * gain * weight_0;
                 }
@@ -806,12 +806,12 @@ static NOINLINE void inner_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_1{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto dV_1_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
                     dV_1 += dV_1_uf0 * gain * weight_1;
                 }
@@ -881,12 +881,12 @@ static NOINLINE void tail_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto dV_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
                     dV += dV_uf0 * gain * weight_0;
                 }
@@ -910,12 +910,12 @@ static NOINLINE void tail_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_1{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto dV_1_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
                     dV_1 += dV_1_uf0 * gain * weight_1;
                 }
@@ -1065,12 +1065,12 @@ static NOINLINE void inner_adjoint_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto dV_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
                     dV += dV_uf0 * gain * weight_0;
                 }
@@ -1106,12 +1106,12 @@ static NOINLINE void inner_adjoint_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_1{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto dV_1_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
                     dV_1 += dV_1_uf0 * gain * weight_1;
                 }
@@ -1130,12 +1130,12 @@ static NOINLINE void inner_adjoint_0(
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_of_spec_bar11{};
                 V dV_of_spec_bar12{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto dV_of_spec_bar11_u0 = weight_1 * y_x;
                     const auto dV_of_spec_bar11_u2 = dH_dy_bar9_x * weight_1;
                     const auto dV_of_spec_bar11_uf0 = tanh_(bias + dV_of_spec_bar11_u0 + weight_0 * x_x);
@@ -1159,12 +1159,12 @@ static NOINLINE void inner_adjoint_0(
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_of_spec_bar16{};
                 V dV_of_spec_bar17{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto dV_of_spec_bar16_u0 = weight_0 * x_x;
                     const auto dV_of_spec_bar16_u2 = dH_dx_bar14_x * weight_0;
                     const auto dV_of_spec_bar16_uf0 = tanh_(bias + dV_of_spec_bar16_u0 + weight_1 * y_x);
@@ -1272,12 +1272,12 @@ static NOINLINE void tail_adjoint_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto dV_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
                     dV += dV_uf0 * gain * weight_0;
                 }
@@ -1313,12 +1313,12 @@ static NOINLINE void tail_adjoint_0(
                 const V x_x = load(x_row + c * at.padded + j);
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_1{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto dV_1_uf0 = tanh_(bias + weight_0 * x_x + weight_1 * y_x);
                     dV_1 += dV_1_uf0 * gain * weight_1;
                 }
@@ -1337,12 +1337,12 @@ static NOINLINE void tail_adjoint_0(
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_of_spec_bar11{};
                 V dV_of_spec_bar12{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto dV_of_spec_bar11_u0 = weight_1 * y_x;
                     const auto dV_of_spec_bar11_u2 = dH_dy_bar9_x * weight_1;
                     const auto dV_of_spec_bar11_uf0 = tanh_(bias + dV_of_spec_bar11_u0 + weight_0 * x_x);
@@ -1366,12 +1366,12 @@ static NOINLINE void tail_adjoint_0(
                 const V y_x = load(y_row + c * at.padded + j);
                 V dV_of_spec_bar16{};
                 V dV_of_spec_bar17{};
-                const R* unit_2 = V_of_spec + c * 256;
-                for (long k_2 = 0; k_2 < 64; ++k_2, unit_2 += 4) {
-                    const R weight_0 = unit_2[0];
-                    const R weight_1 = unit_2[1];
-                    const R bias = unit_2[2];
-                    const R gain = unit_2[3];
+                const R* unit = V_of_spec + c * 256;
+                for (long k_2 = 0; k_2 < 64; ++k_2, unit += 4) {
+                    const R weight_0 = unit[0];
+                    const R weight_1 = unit[1];
+                    const R bias = unit[2];
+                    const R gain = unit[3];
                     const auto dV_of_spec_bar16_u0 = weight_0 * x_x;
                     const auto dV_of_spec_bar16_u2 = dH_dx_bar14_x * weight_0;
                     const auto dV_of_spec_bar16_uf0 = tanh_(bias + dV_of_spec_bar16_u0 + weight_1 * y_x);
@@ -1435,7 +1435,7 @@ constexpr long IMPORTS = 0, BUFFERS = 0;
 
 constexpr long FORWARD = BUFFERS + IMPORTS + 2 * CARRIED;  // planes of workspace of the way forward
 
-// The steps of one unit; what goes from step to step changes places between two sets of planes. The state after every
+// The steps of one tile; what goes from step to step changes places between two sets of planes. The state after every
 // ``every`` of them, and after the last, is written to ``out``, which ``written`` then moves on.
 template <class Written>
 inline void run(const Lattice& at, const Given& given, const R* const* state, R** out, long steps, long every, R*
@@ -1462,8 +1462,8 @@ inline void run(const Lattice& at, const Given& given, const R* const* state, R*
     run(at, given, state, out, steps, steps, work, [](R**) {});
 }
 
-// Planes of workspace of the adjoint: what is carried from step to step is kept on the way forward. Of many steps it is
-// kept where stretches of them begin, and within the last one: a stretch before it is taken once more when its turn comes.
+// Planes of workspace of the adjoint: what is carried from step to step is saved on the way forward. Of many steps it is
+// saved where stretches of them begin, and within the last one: a stretch before it is taken once more when its turn comes.
 constexpr long SITES = 0, OUTSIDE = 0;
 constexpr long MOST = 128;  // SAVED of stretches.py
 inline long stretch(long steps) {
@@ -1483,52 +1483,52 @@ struct Tape {
     const Lattice& at;
     R* const work;
     const long steps, length, starts;
-    R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
+    R *saved[CARRIED], *ahead[CARRIED], *carried[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
 
     Tape(const Lattice& lattice, R* memory, long count)
         : at(lattice), work(memory), steps(count), length(stretch(count)), starts(begins(count)) {
         const long first = (length + starts) * CARRIED;
-        for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(first + i);
+        for (long i = 0; i < 2 * CARRIED; ++i) carried[i / CARRIED][i % CARRIED] = plane(first + i);
         for (long i = 0; i < SITES + 1; ++i) bars[i] = plane(first + 2 * CARRIED + i);
         for (long i = 0; i < CARRIED; ++i) more[i] = plane(first + 2 * CARRIED + SITES + OUTSIDE + i);
     }
     R* plane(long i) const { return work + (BUFFERS + IMPORTS + i) * at.block; }
-    void keep(long step, R** to) const {
+    void recall(long step, R** to) const {
         for (long i = 0; i < CARRIED; ++i) to[i] = plane(step % length * CARRIED + i);
     }
     // What is carried into the first step of a stretch.
     R* start(long step) const { return plane((length + step / length) * CARRIED); }
-    // From step to step, behind ``first``, whose arrays are kept.
+    // From step to step, behind ``first``, whose arrays are saved.
     void onwards(const Given& given, long first, long end) {
-        R *const *now = kept, *const *next = ahead;
+        R *const *now = saved, *const *next = ahead;
         for (long step = first + 1; step < end; ++step) {
-            keep(step - 1, kept);
-            keep(step, ahead);
+            recall(step - 1, saved);
+            recall(step, ahead);
             inner(at, given, now[0], now[1], now[2], now[3], next[0], next[1], next[2], next[3]);
             if (starts && step % length == 0) std::memcpy(start(step), plane(0), CARRIED * at.block * sizeof(R));
         }
     }
     void forward(const Given& given, const R* const* state) {
-        R* const* now = kept;
-        keep(0, kept);
+        R* const* now = saved;
+        recall(0, saved);
         head(at, given, state[0], state[1], state[2], state[3], now[0], now[1], now[2], now[3]);
         if (starts) std::memcpy(start(0), plane(0), CARRIED * at.block * sizeof(R));
         onwards(given, 0, steps);
-        keep(steps - 1, kept);
+        recall(steps - 1, saved);
     }
     // The steps of the stretch that ends before ``step`` once more.
     void again(const Given& given, long step) {
         std::memcpy(plane(0), start(step - length), CARRIED * at.block * sizeof(R));
         onwards(given, step - length, step);
     }
-    // The state after step ``step``, of what is kept of it and ``given`` for it.
+    // The state after step ``step``, of what is saved of it and ``given`` for it.
     void end(const Given& given, R* const* out) {
-        R* const* now = kept;
+        R* const* now = saved;
         tail(at, given, now[0], now[1], now[2], now[3], out[0], out[1], out[2], out[3]);
     }
     // What cotangents of the state after a step are of what is carried into it.
     void end_back(const Given& given, long step, const R** cotangents, R* const* back, R* const* out, Sums& sums) {
-        R* const* const now = kept;
+        R* const* const now = saved;
         tail_adjoint(at, given, now[0], now[1], now[2], now[3], cotangents[0], cotangents[1], cotangents[2],
             cotangents[3], back[0], back[1], back[2], back[3], sums);
     }
@@ -1538,7 +1538,7 @@ struct Tape {
         const Given& given, const R* const* state, R* const* out, Sums& sums, long every, Flows&& flows
     ) {
         const R* cotangents[STATE];
-        R *const *now = kept, *const *flow = way[0], *const *back = way[1];
+        R *const *now = saved, *const *flow = carried[0], *const *back = carried[1];
         flows(steps, cotangents);
         end_back(given, steps - 1, cotangents, back, out, sums);
         for (long step = steps - 2; step >= 0; --step) {
@@ -1546,7 +1546,7 @@ struct Tape {
             flow = back;
             back = last;
             if (starts && (step + 1) % length == 0) again(given, step + 1);
-            keep(step, kept);
+            recall(step, saved);
             inner_adjoint(at, given, now[0], now[1], now[2], now[3], flow[0], flow[1], flow[2], flow[3], back[0],
                 back[1], back[2], back[3], sums);
             if ((step + 1) % every == 0) {
@@ -1590,16 +1590,16 @@ constexpr long READS[STATE] = { 0, 1, 2, 3 };
 
 inline double* zeros(long count) { return static_cast<double*>(std::calloc(count + 1, sizeof(double))); }
 
-// Channels that are coupled: a unit is W samples of G of them, a sample a lane, and a field of it a plane of W numbers for
-// each channel. A tensor (samples, channels) is turned into such planes, and back, where a unit begins and ends.
-constexpr long ROOM = G * W;  // numbers of a unit that a field has
+// Channels that are coupled: a tile is W samples of G of them, a sample a lane, and a field of it a plane of W numbers for
+// each channel. A tensor (samples, channels) is transposed into such planes, and back, where a tile begins and ends.
+constexpr long ROOM = G * W;  // numbers of a tile that a field has
 
-// The samples of one unit. Those of the last unit that are not there are its last sample again; no cotangent flows into
+// The samples of one tile. Those of the last tile that are not there are its last sample again; no cotangent flows into
 // them, and they are dropped.
 struct Piece {
     long first, count, group, channels;
 
-    static void turn(const R* from, long stride, long count, R* planes) {
+    static void transpose(const R* from, long stride, long count, R* planes) {
         for (long l = 0; l < count; ++l)
             for (long c = 0; c < G; ++c) planes[c * W + l] = from[l * stride + c];
     }
@@ -1609,11 +1609,11 @@ struct Piece {
         return planes;
     }
     R* take(R* from, R* copy) const {
-        turn(from + first * channels + group * G, channels, count, copy);
+        transpose(from + first * channels + group * G, channels, count, copy);
         return filled(copy, true);
     }
     R* take_cotangent(R* from, R* copy) const {
-        turn(from + first * channels + group * G, channels, count, copy);
+        transpose(from + first * channels + group * G, channels, count, copy);
         return filled(copy, false);
     }
     R* place(R*, R* copy) const { return copy; }
@@ -1625,7 +1625,7 @@ struct Piece {
     // Component i of a readout, whose components lie one after the other in a sample: of its cotangents, and of itself.
     long component(long i) const { return (first * COMPONENTS + i) * channels + group * G; }
     R* take_component(R* readout, long i, R* copy) const {
-        turn(readout + component(i), COMPONENTS * channels, count, copy);
+        transpose(readout + component(i), COMPONENTS * channels, count, copy);
         return filled(copy, false);
     }
     R* place_component(R*, R* copy) const { return copy; }
@@ -1639,7 +1639,7 @@ constexpr Kind shared(Kind kind) { return kind < 0 ? Kind(-1 - kind) : kind; }
 constexpr long whole(Kind kind, long channels) { return kind == MATRIX ? channels * channels : kind == CHANNEL ?
     channels : 1; }
 
-// What is given beside the state, and what a unit is handed of it: of coefficients those of its channels, where they lie. A
+// What is given beside the state, and what a tile is handed of it: of coefficients those of its channels, where they lie. A
 // field that is null is not looked at.
 template <long N> struct Handed {
     const Kind* const kinds;
@@ -1662,11 +1662,11 @@ template <long N> struct Handed {
     }
 };
 
-// Units of a call, and its jobs: the groups of channels of so many batches of samples, one after the other.
-struct Units {
+// Tiles of a call, and its jobs: the groups of channels of so many batches of samples, one after the other.
+struct Tiles {
     const long samples, channels, groups, jobs, batches;
 
-    Units(const long* sizes, long samples, long channels)
+    Tiles(const long* sizes, long samples, long channels)
         : samples(samples), channels(channels), groups(channels / G), jobs(sizes[0]), batches((samples + W - 1) / W)
             {}
     Piece piece(long batch, long group) const {
@@ -1674,7 +1674,7 @@ struct Units {
         return {batch * W, rest < W ? rest : W, group, channels};
     }
     template <class Body> void each(const Share& share, Body&& body) const {
-        share.each(batches * groups, [&](const long unit) { body(piece(unit / groups, unit % groups)); });
+        share.each(batches * groups, [&](const long tile) { body(piece(tile / groups, tile % groups)); });
     }
     // body(piece, job, true)
     template <class Body> void each_in_jobs(const Share& share, Body&& body) const {
@@ -1692,8 +1692,8 @@ template <class Sums> struct Totals {
     const long jobs, channels, groups;
     double* const at;
 
-    explicit Totals(const Units& units)
-        : jobs(units.jobs), channels(units.channels), groups(units.groups), at(zeros(jobs * groups * COUNT)) {}
+    explicit Totals(const Tiles& tiles)
+        : jobs(tiles.jobs), channels(tiles.channels), groups(tiles.groups), at(zeros(jobs * groups * COUNT)) {}
     Totals(const Totals&) = delete;
     ~Totals() { std::free(at); }
     long bytes() const { return at ? 0 : jobs * groups * COUNT * long(sizeof(double)); }
@@ -1738,13 +1738,13 @@ template <class Sums> struct Totals {
 // (samples, channels) of: the state, what is fixed over the steps, the state after them (steps >= 1).
 extern "C" long evolve(R* const* arrays, const long* sizes, long samples, long channels, long count, long threads) {
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R* const* const ends = arrays + STATE + FIXED;
     const Workspace workspace(at, steps::FORWARD, 2 * STATE * ROOM + Handed<FIXED>::room(channels));
     return on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + steps::FORWARD * at.block;
         Handed<FIXED> handed(FIXED_KINDS, arrays + STATE, channels, copies + 2 * STATE * ROOM);
-        units.each(share, [&](const Piece& piece) {
+        tiles.each(share, [&](const Piece& piece) {
             const R* state[STATE];
             R* out[STATE];
             for (long i = 0; i < STATE; ++i) state[i] = piece.take(arrays[i], copies + i * ROOM);
@@ -1763,13 +1763,13 @@ extern "C" long rollout(
     R* const* arrays, const long* sizes, long samples, long channels, long count, long threads, long every
 ) {
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R* const* const ends = arrays + STATE + FIXED;
     const Workspace workspace(at, steps::FORWARD, 2 * STATE * ROOM + Handed<FIXED>::room(channels));
     return on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + steps::FORWARD * at.block;
         Handed<FIXED> handed(FIXED_KINDS, arrays + STATE, channels, copies + 2 * STATE * ROOM);
-        units.each(share, [&](const Piece& piece) {
+        tiles.each(share, [&](const Piece& piece) {
             const R* state[STATE];
             R *out[STATE], *next[STATE];
             for (long i = 0; i < STATE; ++i) state[i] = piece.take(arrays[i], copies + i * ROOM), next[i] = ends[i];
@@ -1794,9 +1794,9 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
     threads) {
     constexpr long OUT = STATE + steps::SITES;
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R *const *const before = arrays + STATE, *const *const outs = before + STATE + FIXED;
-    const Totals<steps::Sums> totals(units);
+    const Totals<steps::Sums> totals(tiles);
     if (totals.bytes()) return totals.bytes();
     const long planes = steps::backward(count), copied = (2 * STATE + OUT) * ROOM;
     const Workspace workspace(at, planes, copied + Handed<FIXED>::room(channels));
@@ -1805,7 +1805,7 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
         Handed<FIXED> handed(FIXED_KINDS, before + STATE, channels, copies + copied);
         steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
-        units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
+        tiles.each_in_jobs(share, [&](const Piece& piece, const long job, const bool flush) {
             const R *cotangents[STATE], *state[STATE];
             R* out[OUT];
             for (long i = 0; i < STATE; ++i) cotangents[i] = piece.take_cotangent(arrays[i], copies + i * ROOM);
@@ -1819,7 +1819,7 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
             tape.back(given, state, cotangents, out, sums.of(totals, piece, job));
             for (long i = 0; i < OUT; ++i)
                 piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
+            sums.end(totals, piece, job, flush, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);
@@ -1834,9 +1834,9 @@ extern "C" long rollout_adjoint(
 ) {
     constexpr long OUT = STATE + steps::SITES;
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R *const *const before = arrays + STATE, *const *const outs = before + STATE + FIXED;
-    const Totals<steps::Sums> totals(units);
+    const Totals<steps::Sums> totals(tiles);
     if (totals.bytes()) return totals.bytes();
     const long planes = steps::backward(count, every), copied = (2 * STATE + OUT) * ROOM;
     const Workspace workspace(at, planes, copied + Handed<FIXED>::room(channels));
@@ -1845,7 +1845,7 @@ extern "C" long rollout_adjoint(
         Handed<FIXED> handed(FIXED_KINDS, before + STATE, channels, copies + copied);
         steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
-        units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
+        tiles.each_in_jobs(share, [&](const Piece& piece, const long job, const bool flush) {
             const R* state[STATE];
             R* out[OUT];
             for (long i = 0; i < STATE; ++i) state[i] = piece.take(before[i], copies + (STATE + i) * ROOM);
@@ -1865,7 +1865,7 @@ extern "C" long rollout_adjoint(
             });
             for (long i = 0; i < OUT; ++i)
                 piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
+            sums.end(totals, piece, job, flush, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);
@@ -1877,12 +1877,12 @@ extern "C" long rollout_adjoint(
 // What the readout reads, then the readout itself, its components one after the other along the channels.
 extern "C" long readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     const Workspace workspace(at, reading::BUFFERS, COMPONENTS * ROOM + Handed<GIVEN>::room(channels));
     return on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + reading::BUFFERS * at.block;
         Handed<GIVEN> handed(GIVEN_KINDS, arrays, channels, copies + COMPONENTS * ROOM);
-        units.each(share, [&](const Piece& piece) {
+        tiles.each(share, [&](const Piece& piece) {
             R* out[COMPONENTS];
             for (long i = 0; i < COMPONENTS; ++i) out[i] = piece.place_component(arrays[GIVEN], copies + i * ROOM);
             reading::read(at, reading::Given(handed.of(piece), at, 0, 0, channels), out, work);
@@ -1898,9 +1898,9 @@ extern "C" long readout(R* const* arrays, const long* sizes, long samples, long 
 extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     constexpr long OUT = reading::SITES;
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R* const* const outs = arrays + 1 + GIVEN;
-    const Totals<reading::Sums> totals(units);
+    const Totals<reading::Sums> totals(tiles);
     if (totals.bytes()) return totals.bytes();
     const long copied = (COMPONENTS + OUT) * ROOM;
     const Workspace workspace(at, reading::BUFFERS, copied + Handed<GIVEN>::room(channels));
@@ -1908,7 +1908,7 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
         R* const copies = work + reading::BUFFERS * at.block;
         Handed<GIVEN> handed(GIVEN_KINDS, arrays + 1, channels, copies + copied);
         Totals<reading::Sums>::Job sums;
-        units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
+        tiles.each_in_jobs(share, [&](const Piece& piece, const long job, const bool flush) {
             const R* grads[COMPONENTS];
             R* out[OUT + 1];
             for (long i = 0; i < COMPONENTS; ++i) grads[i] = piece.take_component(arrays[0], i, copies + i * ROOM);
@@ -1916,7 +1916,7 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
             const reading::Given given(handed.of(piece), at, 0, 0, channels);
             reading::flow(at, given, grads, out, sums.of(totals, piece, job), work);
             for (long i = 0; i < OUT; ++i) piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns, READ_SUMS, outs + OUT);
+            sums.end(totals, piece, job, flush, READ_SUMS, outs + OUT);
         });
     });
     totals.put(READ_SUMS, outs + OUT);
@@ -1924,7 +1924,7 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
 }
 #endif
 
-// What the readout of a unit reads of the state after ``step`` steps, which is at ``ends``.
+// What the readout of a tile reads of the state after ``step`` steps, which is at ``ends``.
 inline void take(R** rows, R* const* ends) {
     for (long i = 0; i < STATE; ++i)
         if (READS[i] >= 0) rows[READS[i]] = ends[i];
@@ -1937,7 +1937,7 @@ extern "C" long evolve_readout(
     R* const* arrays, const long* sizes, long samples, long channels, long count, long threads, long every
 ) {
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R *const *const given_read = arrays + STATE + FIXED, *const *const ends = given_read + GIVEN + 1;
     R* read[GIVEN];
     for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
@@ -1949,7 +1949,7 @@ extern "C" long evolve_readout(
         R* const copies = work + planes * at.block;
         Handed<FIXED> fixed(FIXED_KINDS, arrays + STATE, channels, copies + copied);
         Handed<GIVEN> given(GIVEN_KINDS, read, channels, copies + copied + fixed.room(channels));
-        units.each(share, [&](const Piece& piece) {
+        tiles.each(share, [&](const Piece& piece) {
             const R* state[STATE];
             R *end[STATE], *out[COMPONENTS], **const rows = given.of(piece), *readout = given_read[GIVEN];
             for (long i = 0; i < STATE; ++i) state[i] = piece.take(arrays[i], copies + i * ROOM);
@@ -1987,16 +1987,16 @@ extern "C" long evolve_readout_adjoint(
 ) {
     constexpr long OUT = STATE + steps::SITES, READ_OUT = reading::SITES;
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R *const *const before = arrays + 1 + STATE, *const *const given_read = before + STATE + FIXED,
       *const *const outs = given_read + GIVEN, *const *const read_outs = outs + OUT + 3;
     R* read[GIVEN];
     for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
     for (long i = 0; i < STATE; ++i)
         if (READS[i] >= 0) read[READS[i]] = nullptr;
-    const Totals<steps::Sums> totals(units);
+    const Totals<steps::Sums> totals(tiles);
     if (totals.bytes()) return totals.bytes();
-    const Totals<reading::Sums> totals_read(units);
+    const Totals<reading::Sums> totals_read(tiles);
     if (totals_read.bytes()) return totals_read.bytes();
     const long own = steps::backward(count, every), planes = own + reading::BUFFERS;
     const long copied = (3 * STATE + COMPONENTS + OUT + 2 * READ_OUT) * ROOM;
@@ -2010,7 +2010,7 @@ extern "C" long evolve_readout_adjoint(
         steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
         Totals<reading::Sums>::Job sums_read;
-        units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
+        tiles.each_in_jobs(share, [&](const Piece& piece, const long job, const bool flush) {
             const R *state[STATE], *grads[COMPONENTS];
             R *end[STATE], *out[OUT], *flowed[READ_OUT + 1], *seen[READ_OUT + 1], **const rows = given.of(piece);
             for (long i = 0; i < OUT; ++i)
@@ -2049,8 +2049,8 @@ extern "C" long evolve_readout_adjoint(
                 piece.put(out[i], outs[i]);
             for (long i = 0; i < READ_OUT; ++i)
                 if (seen[i]) piece.put(seen[i], read_outs[i]);
-            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
-            sums_read.end(totals_read, piece, job, turns, READ_SUMS, read_outs + READ_OUT);
+            sums.end(totals, piece, job, flush, STEP_SUMS, outs + OUT);
+            sums_read.end(totals_read, piece, job, flush, READ_SUMS, read_outs + READ_OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);

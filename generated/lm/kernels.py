@@ -93,7 +93,7 @@ def cosinenear(r):
 
 @triton.jit
 def reduced(x):
-    """x = j pi/2 + r: r and the quarter j mod 4. An angle too large for its quarter to be known still turns."""
+    """x = j pi/2 + r: r and the quarter j mod 4. An angle whose quarter is beyond doubles gives one still."""
     j = tl.floor(x * 0.636619772367581343 + 0.5)
     r = ((x - j * 1.5703125) - j * 4.837512969970703125e-4) - j * 7.549789948768648e-8
     return tl.minimum(tl.maximum(r, -0.8), 0.8), j - 4.0 * tl.floor(0.25 * j)

@@ -212,8 +212,8 @@ def scan_adjoint(
     """Cotangents of start, tokens and coefficients: g_t = y_t + E_(t+1)^T g_(t+1), the scan run backward in time, then
     the variation of the step at every token."""
     entries = propagator(*tokens, *coefficients)
-    turned = tuple(e if e.dim() < 3 else earlier(e.flip(1), 1) for e in entries[: len(FIELDS) ** 2])
-    g = recurrence(tuple(zip(*rows(turned))), tuple(y.flip(1) for y in cotangents))
+    transposed = tuple(e if e.dim() < 3 else earlier(e.flip(1), 1) for e in entries[: len(FIELDS) ** 2])
+    g = recurrence(tuple(zip(*rows(transposed))), tuple(y.flip(1) for y in cotangents))
     past = tuple(earlier(x, 1, first) for x, first in zip(states, start))
     flowed = step_adjoint(*past, *tokens, *coefficients, *(x.flip(1) for x in g))
     n, m = len(FIELDS), len(TOKENS)

@@ -15,7 +15,7 @@ from .base import Tensors, working
 from .registry import Names, Operators, Run
 
 
-OF_THE_STATE = "keep", "turn", "seek", "probe", "weight"  # coefficients of the state before a token
+OF_THE_STATE = "keep", "rotate", "seek", "probe", "weight"  # coefficients of the state before a token
 
 
 class MemoryOperators(Operators):
@@ -35,31 +35,33 @@ class MemoryOperators(Operators):
 
             def run(*x: Tensor) -> Tensors:
                 read, last = module.scan(*x)
-                return read, last, x[0].new_zeros(_kept(x, every))
+                return read, last, x[0].new_zeros(_saved(x, every))
 
             return run
 
         def reverse(module: ModuleType) -> Run:
             if module is not self.reference:
                 return module.scan_adjoint
-            return lambda read, last, kept, *x: module.scan_adjoint(read, last, *x)
+            return lambda read, last, saved, *x: module.scan_adjoint(read, last, *x)
 
-        adjoint = self.adjoint(
-            "scan_adjoint", ("read", "last", "kept"), arrays, self._each("scan_adjoint", reverse)
-        )
+        adjoint = self.adjoint("scan_adjoint", ("read", "last", "saved"), arrays, self._each("scan_adjoint", reverse))
 
         def backward(ctx: Any, read: Tensor | None, last: Tensor | None, _: Tensor | None) -> Any:
-            *saved, kept = ctx.saved_tensors
-            read = kept.new_zeros(self._read(saved)) if read is None else read
-            last = torch.zeros_like(saved[0]) if last is None else last
-            return adjoint(read, last, kept, *saved)
+            *given, saved = ctx.saved_tensors
+            read = saved.new_zeros(self._read(given)) if read is None else read
+            last = torch.zeros_like(given[0]) if last is None else last
+            return adjoint(read, last, saved, *given)
 
         return self.operator(
             "scan",
             arrays,
             3,
             self._each("scan", forward),
-            fake=lambda *x: (x[0].new_empty(self._read(x)), x[0].new_empty(x[0].shape), x[0].new_empty(_kept(x, every))),
+            fake=lambda *x: (
+                x[0].new_empty(self._read(x)),
+                x[0].new_empty(x[0].shape),
+                x[0].new_empty(_saved(x, every)),
+            ),
             backward=backward,
             saved=lambda tensors, results: (*tensors, results[2]),
         )
@@ -76,7 +78,7 @@ class MemoryOperators(Operators):
         shapes = {
             "state": (b, c, rows, columns), "rows": (*lead, rows), "half": (*lead, rows // 2),
             "columns": (*lead, columns), "read": (*lead, self.reference.READINGS * columns), "keep": (*lead, rows),
-            "kept": _kept((state, tensors[-1]), self.reference.EVERY),
+            "saved": _saved((state, tensors[-1]), self.reference.EVERY),
         }  # fmt: skip
         for x, kind in zip(tensors, kinds):
             if tuple(x.shape) != shapes[kind] and not (kind == "keep" and tuple(x.shape) == (*lead, 1)):
@@ -85,7 +87,7 @@ class MemoryOperators(Operators):
                 raise ValueError(f"a tensor is {x.dtype} on {x.device}, the state {state.dtype} on {state.device}")
 
 
-def _kept(x: Sequence[Tensor], every: int) -> tuple[int, ...]:
+def _saved(x: Sequence[Tensor], every: int) -> tuple[int, ...]:
     b, c, length, _ = x[1].shape
     return (b, c, (length + every - 1) // every, *x[0].shape[2:])
 
@@ -131,7 +133,7 @@ def as_matrices(state: Any, fields: int, sizes: Sequence[int], like: Tensor) -> 
 
 
 def forgetting(made: Tensors, names: Names, reset: Tensor | None) -> Tensors:
-    """Coefficients of tokens before which the state is set to zero where ``reset`` is true: nothing is kept, turned,
+    """Coefficients of tokens before which the state is set to zero where ``reset`` is true: nothing is kept, rotated,
     sought or found. Raises ValueError for what does not broadcast to (B, C, T)."""
     if reset is None:
         return made
@@ -140,6 +142,4 @@ def forgetting(made: Tensors, names: Names, reset: Tensor | None) -> Tensors:
         stays = (check_input(reset, "reset") == 0).expand(ahead)[..., None]
     except RuntimeError as error:
         raise ValueError(f"reset has shape {tuple(reset.shape)}; needed: {tuple(ahead)}") from error
-    return tuple(
-        torch.where(stays, x, 0.0) if name in OF_THE_STATE else x for name, x in zip(names, made)
-    )
+    return tuple(torch.where(stays, x, 0.0) if name in OF_THE_STATE else x for name, x in zip(names, made))

@@ -320,7 +320,7 @@ Kinds = tuple[tuple[str, str], ...]  # names of arrays, each with its kind
 
 
 def _group(channels: int) -> int:
-    """How many channels a unit holds."""
+    """How many channels a tile holds."""
     return BLOCK if BLOCK and channels % BLOCK == 0 else channels
 
 
@@ -328,8 +328,8 @@ def _dense(*tensors: Tensor) -> Tensors:
     return tuple([x.contiguous() for x in tensors])
 
 
-class _Unit:
-    """One call of an entry: samples, channels, sizes, and how many channels a unit holds. ``library`` is that of its
+class _Tiling:
+    """One call of an entry: samples, channels, sizes, and how many channels a tile holds. ``library`` is that of its
     kernels, compiled where it is asked for the first time; None where there are none, or no ``steps`` are to be
     taken."""
 
@@ -337,7 +337,7 @@ class _Unit:
         self.entry, self.like = entry, like
         self.samples, self.channels = like.shape[:2]
         self.group = _group(self.channels)
-        self.units = self.samples * (self.channels // self.group if self.group else 0)
+        self.tiles = self.samples * (self.channels // self.group if self.group else 0)
         self.library = None
         if steps and like.numel() and wanted():
             self.library = library(like.dtype, like.shape[-1] if RANK else 1, self.group, entry)
@@ -359,25 +359,25 @@ class _Unit:
             else:
                 arguments.append(ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x))
         if missing := _function(self.library, self.entry)(*arguments):
-            what = f"a unit has the shape {(self.group, *self.like.shape[2:])}" + (
+            what = f"a tile has the shape {(self.group, *self.like.shape[2:])}" + (
                 "" if steps is None else f", {steps} steps"
             )
             raise _refused(self.entry, missing, threads, what)
 
     def new_sums(self, kinds: Kinds) -> Tensor:
-        """Room for what the units sum: G numbers a coefficient, G*G a channel matrix."""
+        """Room for what the tiles sum: G numbers a coefficient, G*G a channel matrix."""
         g = self.group
-        return torch.zeros(self.units, sum(g * g if kind == "matrix" else g for _, kind in kinds), dtype=torch.float64)
+        return torch.zeros(self.tiles, sum(g * g if kind == "matrix" else g for _, kind in kinds), dtype=torch.float64)
 
     def added(self, sums: Tensor, kinds: Kinds) -> dict[str, Tensor]:
-        """The sums of all units, in a fixed order, in the shape of each coefficient."""
+        """The sums of all tiles, in a fixed order, in the shape of each coefficient."""
         g, dtype = self.group, self.like.dtype
         widths = [g * g if kind == "matrix" else g for _, kind in kinds]
         apart = sums.unflatten(0, (self.samples, -1))
         return {n: self._shaped(found, kind, dtype) for (n, kind), found in zip(kinds, apart.sum(0).split(widths, 1))}
 
     def _shaped(self, found: Tensor, kind: str, dtype: torch.dtype) -> Tensor:
-        """The numbers (..., units of a sample, those of a unit) of a coefficient in its shape (..., *shape)."""
+        """The numbers (..., tiles of a sample, those of a tile) of a coefficient in its shape (..., *shape)."""
         return (found.sum((-2, -1)) if kind == "scalar" else found.flatten(-2)).to(dtype, copy=True)
 
 
@@ -392,14 +392,14 @@ def solve_linear(
     b: Tensor, start: Tensor, fixed: Tensors, solver: str, rtol: float, atol: float, max_iter: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """``reference.solve_linear``, each plane solved by itself in cache."""
-    unit = _Unit("solve", b)
-    if unit.library is None:
+    tiling = _Tiling("solve", b)
+    if tiling.library is None:
         return reference.solve_linear(b, start, fixed, solver, rtol, atol, max_iter)
     b, start, fixed = *_dense(b, start), _dense(*fixed)
-    x, reports = _new(b), torch.zeros(unit.units, 5, dtype=torch.float64)
+    x, reports = _new(b), torch.zeros(tiling.tiles, 5, dtype=torch.float64)
     absolute = atol / b.shape[1] ** 0.5
-    unit.run((b, start, *fixed, x), None, reports, SOLVERS.index(solver), rtol, absolute, max_iter)
-    iterations, residual2, failed, indefinite, scale = reports.reshape(unit.samples, -1, 5).unbind(-1)
+    tiling.run((b, start, *fixed, x), None, reports, SOLVERS.index(solver), rtol, absolute, max_iter)
+    iterations, residual2, failed, indefinite, scale = reports.reshape(tiling.samples, -1, 5).unbind(-1)
     most = scale.amax(1, keepdim=True)
     residual = most[:, 0] * (residual2 * (scale / most).square()).sum(1).sqrt()
     status = torch.where(indefinite.amax(1) > 0, NOT_POSITIVE, torch.where(failed.amax(1) > 0, GAVE_UP, CONVERGED))
@@ -408,16 +408,16 @@ def solve_linear(
 
 def operator_adjoint(*arrays: Tensor) -> Tensors:
     """``reference.operator_adjoint``: what the operator reads, then the cotangent of its image."""
-    unit = _Unit("operator_adjoint", arrays[0])
-    if unit.library is None:
+    tiling = _Tiling("operator_adjoint", arrays[0])
+    if tiling.library is None:
         return unshared(reference.operator_adjoint(*arrays), arrays)
     *read, cotangent = _dense(*arrays)
     named = dict(zip(OPERATOR, read))
     field = named.pop(UNKNOWN)
     fields = {n: _new(field) for n, kind in FIXED if kind == "site"}
-    sums = unit.new_sums(SUMS)
-    unit.run((field, cotangent, *named.values(), *fields.values()), None, sums)
-    found = fields | unit.added(sums, SUMS)
+    sums = tiling.new_sums(SUMS)
+    tiling.run((field, cotangent, *named.values(), *fields.values()), None, sums)
+    found = fields | tiling.added(sums, SUMS)
     return tuple(found[n] if n in found else torch.zeros_like(x) for n, x in named.items())
 
 
@@ -428,24 +428,24 @@ COMPONENTS = 4
 
 def readout(*given: Tensor) -> Tensor:
     """The components of ``reference.readout``, one after the other along the channel axis."""
-    unit = _Unit("readout", given[0])
-    if unit.library is None:
+    tiling = _Tiling("readout", given[0])
+    if tiling.library is None:
         return torch.cat(reference.readout(*given), 1)
     given = _dense(*given)
     first = given[0]
     out = _new(first, (first.shape[0], COMPONENTS * first.shape[1], *first.shape[2:]))
-    unit.run((*given, out))
+    tiling.run((*given, out))
     return out
 
 
 def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     """``reference.readout_adjoint`` of the cotangent of the whole readout."""
-    unit = _Unit("readout_adjoint", given[0])
-    if unit.library is None:
+    tiling = _Tiling("readout_adjoint", given[0])
+    if tiling.library is None:
         return unshared(reference.readout_adjoint(*given, *grad.chunk(COMPONENTS, 1)), (grad, *given))
     (grad,), given = _dense(grad), _dense(*given)
     fields = {n: _new(x) for (n, kind), x in zip(GIVEN, given) if kind == "site"}
-    sums = unit.new_sums(READOUT_SUMS)
-    unit.run((grad, *given, *fields.values()), None, sums)
-    found = fields | unit.added(sums, READOUT_SUMS)
+    sums = tiling.new_sums(READOUT_SUMS)
+    tiling.run((grad, *given, *fields.values()), None, sums)
+    found = fields | tiling.added(sums, READOUT_SUMS)
     return tuple(found[n] if n in found else torch.zeros_like(x) for (n, _), x in zip(GIVEN, given))

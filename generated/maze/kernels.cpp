@@ -3,7 +3,7 @@
 // Maze on the CPU: whole planes on chip, every step of a plane before the next plane.
 //
 // Compiled for one precision R, one length W of the last axis and G coupled channels, and for one entry, that whose
-// ENTRY_<name> is defined, with the routines that it calls. A unit is the G planes of one sample; units
+// ENTRY_<name> is defined, with the routines that it calls. A tile is the G planes of one sample; tiles
 // run in parallel, and what they sum is added up afterwards in a fixed order, so that results are the same bits at every
 // run. A padded plane has a halo of 1, 1 sites around it.
 
@@ -244,7 +244,7 @@ inline void fill(const Lattice& at, R* planes) {
     fill_ends(at, planes);
 }
 
-// Between tensors and padded planes. AHEAD asks for the planes of the next unit, where they are small: many tensors that
+// Between tensors and padded planes. AHEAD asks for the planes of the next tile, where they are small: many tensors that
 // are read a few kilobytes each are too many streams for the processor to foresee.
 template <bool AHEAD = false> inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
     const bool ahead = AHEAD && G * at.dense * sizeof(R) <= 1ul << 16;
@@ -317,30 +317,30 @@ struct Workspace {
     }
 };
 
-// The units of a call that a thread takes: its share of them, in their order.
+// The tiles of a call that a thread takes: its share of them, in their order.
 struct Share {
     long member, members;
-    template <class Body> void each(long units, Body&& body) const {
-        const long last = units * (member + 1) / members;
-        for (long unit = units * member / members; unit < last; ++unit) body(unit);
+    template <class Body> void each(long tiles, Body&& body) const {
+        const long last = tiles * (member + 1) / members;
+        for (long tile = tiles * member / members; tile < last; ++tile) body(tile);
     }
 };
-// Where units take unlike times: whoever is free takes the next.
+// Where tiles take unlike times: whoever is free takes the next.
 struct Queue {
-    long units, next = 0;
+    long tiles, next = 0;
     template <class Body> void each(Body&& body) {
         for (;;) {
-            long unit;
+            long tile;
 #pragma omp atomic capture
-            unit = next++;
-            if (unit >= units) return;
-            body(unit);
+            tile = next++;
+            if (tile >= tiles) return;
+            body(tile);
         }
     }
 };
 
-// What a unit sums, where its caller has it: as large as the square of the channels, too much for the stack of a thread.
-template <class Sums> inline Sums& sums_of(double* summed, long unit) { return reinterpret_cast<Sums*>(summed)[unit];
+// What a tile sums, where its caller has it: as large as the square of the channels, too much for the stack of a thread.
+template <class Sums> inline Sums& sums_of(double* summed, long tile) { return reinterpret_cast<Sums*>(summed)[tile];
     }
 
 // body(workspace, share) in every thread. What an entry returns: 0, or the bytes that a thread asked for and could not
@@ -362,7 +362,7 @@ template <class Body> inline long on_threads(long threads, const Workspace& work
 
 namespace reading {
 
-// Coefficients and prescribed fields of one unit.
+// Coefficients and prescribed fields of one tile.
 struct Given {
     R* u;
     R* kappa;
@@ -650,8 +650,8 @@ extern "C" long readout(R* const* arrays, const long* sizes, long samples, long 
     at.streams = streams(arrays[GIVEN], numbers);
     large_pages(arrays[GIVEN], numbers);
     return on_threads(threads, Workspace(at, BUFFERS + IMPORTS), [&](R* const work, const Share& share) {
-        share.each(samples * groups, [&](const long unit) {
-            const long sample = unit / groups, first = unit % groups * G;
+        share.each(samples * groups, [&](const long tile) {
+            const long sample = tile / groups, first = tile % groups * G;
             const Given given(arrays, at, sample, first, channels, work + BUFFERS * at.block);
             R* out[COMPONENTS];
             for (long i = 0; i < COMPONENTS; ++i)
@@ -664,7 +664,7 @@ extern "C" long readout(R* const* arrays, const long* sizes, long samples, long 
 #endif
 
 #ifdef ENTRY_readout_adjoint
-// The cotangent of the readout, what the readout reads; then the cotangents of its fields and, a unit after the
+// The cotangent of the readout, what the readout reads; then the cotangents of its fields and, a tile after the
 // other, the sums.
 extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads,
     double* summed) {
@@ -672,8 +672,8 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
     const long groups = channels / G;
     for (long i = 0; i < SITES; ++i) large_pages(arrays[1 + GIVEN + i], samples * channels * at.dense);
     return on_threads(threads, Workspace(at, BUFFERS + IMPORTS + OUTSIDE), [&](R* const work, const Share& share) {
-        share.each(samples * groups, [&](const long unit) {
-            const long sample = unit / groups, first = unit % groups * G;
+        share.each(samples * groups, [&](const long tile) {
+            const long sample = tile / groups, first = tile % groups * G;
             const Given given(arrays + 1, at, sample, first, channels, work + BUFFERS * at.block);
             const R* grads[COMPONENTS];
             for (long i = 0; i < COMPONENTS; ++i)
@@ -691,7 +691,7 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
 
 namespace steady {
 
-// Coefficients and prescribed fields of one unit.
+// Coefficients and prescribed fields of one tile.
 struct Given {
     R* kappa;
     const R* m2;
@@ -703,7 +703,7 @@ struct Given {
     }
 };
 
-// What a unit sums over its sites: the cotangents of the coefficients.
+// What a tile sums over its sites: the cotangents of the coefficients.
 struct Sums {
     double curvature[G];
 };
@@ -1002,7 +1002,7 @@ constexpr long FIXED = 2, IMPORTS = 1, BUFFERS = 0, WEIGHTS = 5;
 constexpr long PLANES = BUFFERS + 6 + WEIGHTS + IMPORTS;
 constexpr int PATIENCE = 10;  // restarts in a row without a tenth of progress
 
-// The threads that share a unit: one for each of many small units, or all of them on the rows of a large one.
+// The threads that share a tile: one for each of many small tiles, or all of them on the rows of a large one.
 struct Team {
     static constexpr long MOST = 256;
     int members, member;
@@ -1359,7 +1359,7 @@ struct System {
             return team.sum(sum_over(at, [&](long i) { const V left = load(r + i); return left * left * load(inverse +
                 i); }));
         };
-        const auto turn = [&](R beta) {  // p = z + beta p
+        const auto redirect = [&](R beta) {  // p = z + beta p
             if (grid) each(at, [&](long i) { store(p + i, load(z + i) + beta * load(p + i)); });
             else
             each(at, [&](long i) { store(p + i, load(r + i) * load(inverse + i) + beta * load(p + i)); });
@@ -1372,7 +1372,7 @@ struct System {
         }
         double rz = conditioned();
         each(at, [&](long i) { store(p + i, V{}); });
-        turn(R(0));
+        redirect(R(0));
         bool active = __builtin_sqrt(rr) > tolerance;
         int stalls = 0;
         for (long k = 0; k < most && active; ++k) {
@@ -1400,7 +1400,7 @@ struct System {
                 best = left < best ? left : best;
             }
             if (looks || grid) fresh = active ? conditioned() : 0;
-            turn(looks ? R(0) : R(fresh / (rz == 0 ? 1 : rz)));
+            redirect(looks ? R(0) : R(fresh / (rz == 0 ? 1 : rz)));
             rz = fresh;
         }
         report.residual2 = residual(b, x, r, q);
@@ -1498,28 +1498,28 @@ struct System {
 };
 
 #ifdef ENTRY_solve
-// A x = b: right-hand side, start, what A is made of, the solution; a report for every unit.
+// A x = b: right-hand side, start, what A is made of, the solution; a report for every tile.
 extern "C" long solve(
     R* const* arrays, const long* sizes, long samples, long channels, long threads, double* reports, long solver,
     double rtol, double atol, long most
 ) {
     const Lattice at(sizes);
-    const long groups = channels / G, units = samples * groups;
+    const long groups = channels / G, tiles = samples * groups;
     if (threads > Team::MOST) threads = Team::MOST;
-    const bool together = units < threads && at.rows >= 4 * threads;
+    const bool together = tiles < threads && at.rows >= 4 * threads;
     const long levels = has_levels(at) ? 2 * at.block + Multigrid::numbers(at) : 0;
     // In front of the planes: the sums of every thread of a team.
     constexpr long SUMMED = round_up(sizeof(Sums), 64) / sizeof(R);
     const long members = together ? threads : 1;
     const Workspace whole(at, PLANES, members * SUMMED + levels);
     double shared[Team::MOST];
-    Queue queue{units};
+    Queue queue{tiles};
     const auto solved = [&](R* const memory, const Share& share) {
         const Team team{together ? int(share.members) : 1, together ? int(share.member) : 0, shared};
         R* const work = memory + members * SUMMED;
         Sums& sums = sums_of<Sums>(reinterpret_cast<double*>(memory + team.member * SUMMED), 0);
-        const auto one = [&](long unit) {
-            const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
+        const auto one = [&](long tile) {
+            const long sample = tile / groups, first = tile % groups * G, from = (sample * channels + first) *
                 at.dense;
             team.wait();
             const Given given(arrays + 2, at, sample, first, channels, work + (BUFFERS + 6 + WEIGHTS) * at.block);
@@ -1528,10 +1528,10 @@ extern "C" long solve(
             const Report report = system.solve(
                 arrays[0] + from, arrays[1] + from, arrays[2 + FIXED] + from, solver, rtol, atol, most
             );
-            if (team.member == 0) std::memcpy(reports + 5 * unit, &report, sizeof report);
+            if (team.member == 0) std::memcpy(reports + 5 * tile, &report, sizeof report);
         };
         if (together) {
-            for (long unit = 0; unit < units; ++unit) one(unit);
+            for (long tile = 0; tile < tiles; ++tile) one(tile);
         } else queue.each(one);
     };
     if (!together) return on_threads(threads, whole, solved);
@@ -1544,14 +1544,14 @@ extern "C" long solve(
 #endif
 
 #ifdef ENTRY_operator_adjoint
-// The field, the cotangent, what A is made of; then the cotangents of its fields and, a unit after the other, the sums.
+// The field, the cotangent, what A is made of; then the cotangents of its fields and, a tile after the other, the sums.
 extern "C" long operator_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads,
     double* summed) {
     const Lattice at(sizes);
     const long groups = channels / G;
     return on_threads(threads, Workspace(at, BUFFERS + IMPORTS + 2), [&](R* const work, const Share& share) {
-        share.each(samples * groups, [&](const long unit) {
-            const long sample = unit / groups, first = unit % groups * G, from = (sample * channels + first) *
+        share.each(samples * groups, [&](const long tile) {
+            const long sample = tile / groups, first = tile % groups * G, from = (sample * channels + first) *
                 at.dense;
             const Given given(arrays + 2, at, sample, first, channels, work + BUFFERS * at.block);
             const R *field = arrays[0] + from, *cotangent = arrays[1] + from;
@@ -1561,7 +1561,7 @@ extern "C" long operator_adjoint(R* const* arrays, const long* sizes, long sampl
             cotangent = work + (BUFFERS + IMPORTS + 1) * at.block;
             R* out[2 + 1];
             for (long i = 0; i < 2; ++i) out[i] = arrays[2 + FIXED + i] + from;
-            Sums& sums = sums_of<Sums>(summed, unit);
+            Sums& sums = sums_of<Sums>(summed, tile);
             operator_adjoint(at, given, field, cotangent, out[0], out[1]);
         });
     });

@@ -28,20 +28,20 @@ class SolvingOperators(Operators):
         def back(module: ModuleType) -> Run:
             def run(*x: Any) -> Tensors:
                 found, x = self._varying(module, "evolve_adjoint", x)
-                kept = () if module is self.reference else x[-2:-1]
-                return found(x[:n], x[n : 2 * n], x[2 * n : -2], *kept, x[-1])
+                last = () if module is self.reference else x[-2:-1]
+                return found(x[:n], x[n : 2 * n], x[2 * n : -2], *last, x[-1])
 
             return run
 
         reverse = {**self._each("saved_shape", back), "reference": back(self.reference)}
         forward["reference"] = lambda *x: keeper.by_reference(x[:n], x[n:-2], *x[-2:])
-        numbers = ("Tensor _kept", "SymInt steps", *self.flags)
+        numbers = ("Tensor _saved", "SymInt steps", *self.flags)
         adjoint = self.adjoint("evolve_adjoint", out, (*state, *fixed), reverse, numbers, driven)
 
         def backward(ctx: Any, *grads: Tensor | None) -> Any:
-            *saved, kept = ctx.saved_tensors
+            *given, saved = ctx.saved_tensors
             asked = self._asked(ctx, (*state, *fixed))
-            return adjoint(*zeros_for(grads[:n], saved), *saved, kept, ctx.numbers[0], *asked)
+            return adjoint(*zeros_for(grads[:n], given), *given, saved, ctx.numbers[0], *asked)
 
         return self.operator(
             "evolve",

@@ -2,7 +2,7 @@
 # Rebuild: metrigen build specs/reacher.py
 """Reacher: the kernels of ``kernels.cpp``, compiled once by the system compiler and called through ctypes.
 
-A library is made for one precision, length of a unit and entry, at its first call,
+A library is made for one precision, length of a tile and entry, at its first call,
 and kept in a folder of the user (METRIGEN_CACHE, else the cache folder of the platform) under a name that holds source,
 compiler and processor.
 A library that is kept bears the digest of its bytes in its name, and is compiled again where they are others.
@@ -57,7 +57,7 @@ FLAGS = (
 BLOCK = 1  # channels that are coupled: this many, or all of them (None)
 RANK = 0
 CARRIED = 4  # fields that go from step to step
-VECTOR_BYTES, ROW_BYTES, SAVED_BYTES = 64, 512, 1 << 25  # of a small unit, of others, of the steps kept in the adjoint
+VECTOR_BYTES, ROW_BYTES, SAVED_BYTES = 64, 512, 1 << 25  # of a small tile, of others, of the steps kept in the adjoint
 JOBS = 32  # what is summed is added up from so many parts, whatever the number of threads
 
 
@@ -371,10 +371,10 @@ READOUT_BARS: tuple[str, ...] = ("q", "r", "pi_q", "pi_r", "f", "g", "a", "b", "
 COMPONENTS = 1
 
 
-def _width(count: int, size: int, kept: int) -> int:
-    """Numbers of a unit, where ``count`` are given, of so many bytes each, ``kept`` of them for each until the
+def _width(count: int, size: int, saved: int) -> int:
+    """Numbers of a tile, where ``count`` are given, of so many bytes each, ``saved`` of them for each until the
     adjoint."""
-    small = count * size <= 2 * VECTOR_BYTES or kept * ROW_BYTES > SAVED_BYTES
+    small = count * size <= 2 * VECTOR_BYTES or saved * ROW_BYTES > SAVED_BYTES
     return (VECTOR_BYTES if small else ROW_BYTES) // size
 
 
@@ -387,8 +387,8 @@ def own(fixed: Tensors) -> bool:
     return fixed[7].dim() > 0
 
 
-class _Unit:
-    """One call of an entry: samples and channels, how many numbers a unit holds, and from how many jobs sums are added
+class _Tiling:
+    """One call of an entry: samples and channels, how many numbers a tile holds, and from how many jobs sums are added
     up.
     ``library`` is that of its kernels, compiled where it is asked for the first time; None where there are none, or no
     ``steps`` are to be taken."""
@@ -396,10 +396,10 @@ class _Unit:
     def __init__(self, entry: str, like: Tensor, steps: int = 1, varied: bool = False, own: bool = False) -> None:
         self.entry = entry
         self.samples, self.channels = like.shape
-        kept = steps if steps <= SAVED else 2 * (math.isqrt(steps) + 1)  # states of the adjoint
-        size, kept = like.element_size(), CARRIED * (kept if entry.endswith("adjoint") else 1)
+        saved = steps if steps <= SAVED else 2 * (math.isqrt(steps) + 1)  # states of the adjoint
+        size, saved = like.element_size(), CARRIED * (saved if entry.endswith("adjoint") else 1)
         self.group, count = 1, self.samples * self.channels
-        self.width = _width(count, size, kept)
+        self.width = _width(count, size, saved)
         self.jobs = min(JOBS, -(-count // self.width))
         self.library = None
         if steps and count and wanted():
@@ -425,7 +425,7 @@ class _Unit:
             else:
                 arguments.append(ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x))
         if missing := _function(self.library, self.entry)(*arguments):
-            what = f"a unit has {self.width} numbers" + ("" if steps is None else f", {steps} steps")
+            what = f"a tile has {self.width} numbers" + ("" if steps is None else f", {steps} steps")
             raise _refused(self.entry, missing, threads, what)
 
     def handed(self, fixed: Tensors) -> Tensors:
@@ -454,36 +454,36 @@ def _bars(kinds: Kinds, given: Tensors, written: tuple[str, ...]) -> dict[str, T
 
 
 def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
-    """``reference.evolve``, all steps of a unit before the next one."""
-    unit = _Unit("evolve", state[0], steps, own=own(fixed))
-    if unit.library is None:
+    """``reference.evolve``, all steps of a tile before the next one."""
+    tiling = _Tiling("evolve", state[0], steps, own=own(fixed))
+    if tiling.library is None:
         return unshared(reference.evolve(state, fixed, steps), (*state, *fixed))
-    given = (*_dense(*state), *unit.handed(fixed))
+    given = (*_dense(*state), *tiling.handed(fixed))
     out = tuple([_new(x) for x in state])
-    unit.run((*given, *out), steps)
+    tiling.run((*given, *out), steps)
     return out
 
 
 def rollout(state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
-    """The states after steps every, 2 every, ..., of one unit after the other."""
-    unit = _Unit("rollout", state[0], steps, own=own(fixed))
-    if unit.library is None:
+    """The states after steps every, 2 every, ..., of one tile after the other."""
+    tiling = _Tiling("rollout", state[0], steps, own=own(fixed))
+    if tiling.library is None:
         return rolled(evolve, state, fixed, steps, every, reference.DRIVEN)
-    given = (*_dense(*state), *unit.handed(fixed))
+    given = (*_dense(*state), *tiling.handed(fixed))
     out = tuple([_new(x, (steps // every, *x.shape)) for x in state])
-    unit.run((*given, *out), steps, None, every)
+    tiling.run((*given, *out), steps, None, every)
     return out
 
 
 def evolve_adjoint(cotangents: Tensors, state: Tensors, fixed: Tensors, steps: int, varied: bool = True) -> Tensors:
     """``reference.evolve_adjoint``: forward with what is carried from step to step kept in cache, then back."""
-    unit = _Unit("evolve_adjoint", state[0], steps, varied, own(fixed))
-    if unit.library is None:
+    tiling = _Tiling("evolve_adjoint", state[0], steps, varied, own(fixed))
+    if tiling.library is None:
         return unshared(reference.evolve_adjoint(cotangents, state, fixed, steps), (*cotangents, *state, *fixed))
-    given, held = _dense(*cotangents, *state), unit.handed(fixed)
+    given, held = _dense(*cotangents, *state), tiling.handed(fixed)
     flowed, bars = [_new(x) for x in state], _bars(FIXED, held, BARS)
-    unit.run((*given, *held, *flowed, *[bars[n] for n in BARS]), steps)
-    return (*flowed, *unit.as_fixed(bars, fixed))
+    tiling.run((*given, *held, *flowed, *[bars[n] for n in BARS]), steps)
+    return (*flowed, *tiling.as_fixed(bars, fixed))
 
 
 def rollout_adjoint(
@@ -491,36 +491,38 @@ def rollout_adjoint(
 ) -> Tensors:
     """The same, with cotangents of the states after steps every, 2 every, ..., which come in as the adjoint meets
     them."""
-    unit = _Unit("rollout_adjoint", state[0], steps, varied, own(fixed))
-    if unit.library is None:
-        kept = rolled(reference.evolve, state, fixed, steps, every, reference.DRIVEN)
-        early = rolled_adjoint(reference.evolve_adjoint, cotangents, kept, state, fixed, steps, every, reference.DRIVEN)
+    tiling = _Tiling("rollout_adjoint", state[0], steps, varied, own(fixed))
+    if tiling.library is None:
+        saved = rolled(reference.evolve, state, fixed, steps, every, reference.DRIVEN)
+        early = rolled_adjoint(
+            reference.evolve_adjoint, cotangents, saved, state, fixed, steps, every, reference.DRIVEN
+        )
         return unshared(early, (*cotangents, *state, *fixed))
-    given, held = _dense(*map(_or_nothing, cotangents), *state), unit.handed(fixed)
+    given, held = _dense(*map(_or_nothing, cotangents), *state), tiling.handed(fixed)
     flowed, bars = [_new(x) for x in state], _bars(FIXED, held, BARS)
-    unit.run((*given, *held, *flowed, *[bars[n] for n in BARS]), steps, None, every)
-    return (*flowed, *unit.as_fixed(bars, fixed))
+    tiling.run((*given, *held, *flowed, *[bars[n] for n in BARS]), steps, None, every)
+    return (*flowed, *tiling.as_fixed(bars, fixed))
 
 
 def readout(*given: Tensor) -> Tensor:
     """The components of ``reference.readout``, one after the other along the channel axis."""
-    unit = _Unit("readout", given[0])
-    if unit.library is None:
+    tiling = _Tiling("readout", given[0])
+    if tiling.library is None:
         return torch.cat(reference.readout(*given), 1)
     given = _dense(*given)
-    out = _new(given[0], (unit.samples, COMPONENTS * unit.channels))
-    unit.run((*given, out))
+    out = _new(given[0], (tiling.samples, COMPONENTS * tiling.channels))
+    tiling.run((*given, out))
     return out
 
 
 def readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
     """``reference.readout_adjoint`` of the cotangent of the whole readout."""
-    unit = _Unit("readout_adjoint", given[0])
-    if unit.library is None:
+    tiling = _Tiling("readout_adjoint", given[0])
+    if tiling.library is None:
         return unshared(reference.readout_adjoint(*given, *grad.chunk(COMPONENTS, 1)), (grad, *given))
     (grad,), given = _dense(grad), _dense(*given)
     bars = _bars(GIVEN, given, READOUT_BARS)
-    unit.run((grad, *given, *[bars[n] for n in READOUT_BARS]))
+    tiling.run((grad, *given, *[bars[n] for n in READOUT_BARS]))
     return tuple(bars.values())
 
 
@@ -530,30 +532,30 @@ def _readings(like: Tensor, count: int) -> Tensor:
 
 
 def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
-    """The readout after ``steps`` steps, then the state: each unit is read while its fields are in cache."""
-    unit = _Unit("evolve_readout", state[0], steps, own=own(fixed))
-    if unit.library is None:
+    """The readout after ``steps`` steps, then the state: each tile is read while its fields are in cache."""
+    tiling = _Tiling("evolve_readout", state[0], steps, own=own(fixed))
+    if tiling.library is None:
         found = reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
         return unshared(found, (*state, *fixed, *others))
-    (read,), *ends = _reading(unit, state, fixed, others, steps, steps)
+    (read,), *ends = _reading(tiling, state, fixed, others, steps, steps)
     return (read, *ends)
 
 
 def rollout_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
     """The readouts after steps every, 2 every, ..., then the state: no state on the way is written."""
-    unit = _Unit("evolve_readout", state[0], steps, own=own(fixed))
-    if unit.library is not None:
-        return _reading(unit, state, fixed, others, steps, every)
+    tiling = _Tiling("evolve_readout", state[0], steps, own=own(fixed))
+    if tiling.library is not None:
+        return _reading(tiling, state, fixed, others, steps, every)
     if not steps or not state[0].numel():
         return (_readings(state[0], steps // every), *[x.clone() for x in state])
     found = rolled_readout(reference.evolve_readout, state, fixed, others, steps, every, reference.DRIVEN)
     return unshared(found, (*state, *fixed, *others))
 
 
-def _reading(unit: _Unit, state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
-    given, others = (*_dense(*state), *unit.handed(fixed)), _dense(*others)
+def _reading(tiling: _Tiling, state: Tensors, fixed: Tensors, others: Tensors, steps: int, every: int) -> Tensors:
+    given, others = (*_dense(*state), *tiling.handed(fixed)), _dense(*others)
     out, found = [_new(x) for x in state], _readings(state[0], steps // every)
-    unit.run((*given, *_read(others), found, *out), steps, None, every)
+    tiling.run((*given, *_read(others), found, *out), steps, None, every)
     return (found, *out)
 
 
@@ -568,18 +570,18 @@ def rollout_readout_adjoint(
     varied: bool = True,
 ) -> Tensors:
     """The same of the readouts on the way: forward with what is carried from step to step kept in cache, then back."""
-    unit = _Unit("evolve_readout_adjoint", state[0], steps, varied, own(fixed))
-    if unit.library is None:
+    tiling = _Tiling("evolve_readout_adjoint", state[0], steps, varied, own(fixed))
+    if tiling.library is None:
         early = _back_by_reference(grad, cotangents, state, fixed, others, steps, every)
         return unshared(early, (grad, *cotangents, *state, *fixed, *others))
-    given, held, others = _dense(grad, *map(_or_nothing, cotangents), *state), unit.handed(fixed), _dense(*others)
+    given, held, others = _dense(grad, *map(_or_nothing, cotangents), *state), tiling.handed(fixed), _dense(*others)
     flowed, bars = [_new(x) for x in state], _bars(FIXED, held, BARS)
     kinds = dict(GIVEN)
     read = _bars(tuple((n, kinds[n]) for n in reference.OTHERS), others, READOUT_BARS)
     nothing = state[0].new_empty(0)  # in the places of the state
     written = [bars[n] for n in BARS] + [read.get(n, nothing) for n in READOUT_BARS]
-    unit.run((*given, *held, *_read(others), *flowed, *written), steps, None, every)
-    return reference.joined((*flowed, *unit.as_fixed(bars, fixed), *read.values()))
+    tiling.run((*given, *held, *_read(others), *flowed, *written), steps, None, every)
+    return reference.joined((*flowed, *tiling.as_fixed(bars, fixed), *read.values()))
 
 
 def _back_by_reference(

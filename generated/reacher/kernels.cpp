@@ -2,8 +2,8 @@
 // Rebuild: metrigen build specs/reacher.py
 // Reacher on the CPU: a row of numbers in cache, every step of a row before the next row.
 //
-// Compiled for one precision R, units of W numbers, and for one entry, that whose
-// ENTRY_<name> is defined, with the routines that it calls. Units run in parallel, and what they sum is added up afterwards in a fixed
+// Compiled for one precision R, tiles of W numbers, and for one entry, that whose
+// ENTRY_<name> is defined, with the routines that it calls. Tiles run in parallel, and what they sum is added up afterwards in a fixed
 // order, so that results are the same bits at every run.
 
 #include <cstdlib>
@@ -171,8 +171,8 @@ inline Own own_2(const R* at) { return *at; }
 inline R lane(Own x, long) { return x; }
 #endif
 inline void add(R* to, V x) { store(to, load(to) + x); }
-// What a unit sums, every lane by itself: over some steps in R, beyond them in double precision.
-template <class Sums> struct Kept {
+// What a tile sums, every lane by itself: over some steps in R, beyond them in double precision.
+template <class Sums> struct LaneSums {
     static constexpr long NUMBERS = sizeof(Sums) / sizeof(R), STEPS = 16;
     Sums near{};
     double far[NUMBERS]{};
@@ -381,7 +381,7 @@ inline void fill(const Lattice& at, R* planes) {
     fill_ends(at, planes);
 }
 
-// Between tensors and padded planes. AHEAD asks for the planes of the next unit, where they are small: many tensors that
+// Between tensors and padded planes. AHEAD asks for the planes of the next tile, where they are small: many tensors that
 // are read a few kilobytes each are too many streams for the processor to foresee.
 template <bool AHEAD = false> inline void copy_planes(const Lattice& at, const R* dense, R* padded) {
     const bool ahead = AHEAD && G * at.dense * sizeof(R) <= 1ul << 16;
@@ -454,30 +454,30 @@ struct Workspace {
     }
 };
 
-// The units of a call that a thread takes: its share of them, in their order.
+// The tiles of a call that a thread takes: its share of them, in their order.
 struct Share {
     long member, members;
-    template <class Body> void each(long units, Body&& body) const {
-        const long last = units * (member + 1) / members;
-        for (long unit = units * member / members; unit < last; ++unit) body(unit);
+    template <class Body> void each(long tiles, Body&& body) const {
+        const long last = tiles * (member + 1) / members;
+        for (long tile = tiles * member / members; tile < last; ++tile) body(tile);
     }
 };
-// Where units take unlike times: whoever is free takes the next.
+// Where tiles take unlike times: whoever is free takes the next.
 struct Queue {
-    long units, next = 0;
+    long tiles, next = 0;
     template <class Body> void each(Body&& body) {
         for (;;) {
-            long unit;
+            long tile;
 #pragma omp atomic capture
-            unit = next++;
-            if (unit >= units) return;
-            body(unit);
+            tile = next++;
+            if (tile >= tiles) return;
+            body(tile);
         }
     }
 };
 
-// What a unit sums, where its caller has it: as large as the square of the channels, too much for the stack of a thread.
-template <class Sums> inline Sums& sums_of(double* summed, long unit) { return reinterpret_cast<Sums*>(summed)[unit];
+// What a tile sums, where its caller has it: as large as the square of the channels, too much for the stack of a thread.
+template <class Sums> inline Sums& sums_of(double* summed, long tile) { return reinterpret_cast<Sums*>(summed)[tile];
     }
 
 // body(workspace, share) in every thread. What an entry returns: 0, or the bytes that a thread asked for and could not
@@ -494,7 +494,7 @@ template <class Body> inline long on_threads(long threads, const Workspace& work
 }
 
 
-// Where a unit finds what step k reads of what has a value for every step, and puts the cotangents of such fields.
+// Where a tile finds what step k reads of what has a value for every step, and puts the cotangents of such fields.
 struct Frames {
     virtual R* const* at_step(long k) = 0;
     virtual void put(long i, long k, const R* row) = 0;
@@ -505,7 +505,7 @@ struct Frames {
 
 namespace reading {
 
-// Coefficients and prescribed fields of one unit.
+// Coefficients and prescribed fields of one tile.
 struct Given {
     const R* q;
     const R* r;
@@ -536,7 +536,7 @@ struct Given {
     }
 };
 
-// What a unit sums over its steps, lane by lane: the cotangents of the coefficients.
+// What a tile sums over its steps, lane by lane: the cotangents of the coefficients.
 struct Sums {
     R a[W];
     R b[W];
@@ -712,7 +712,8 @@ static void read(const Lattice& at, const Given& given, R* const* out, R* work) 
     readout(at, given, out[0]);
 }
 // grads: cotangents of the components, which may be set to padded copies; out: cotangents of the given fields
-static void flow(const Lattice& at, const Given& given, const R** grads, R* const* out, Kept<Sums>& summed, R* work) {
+static void flow(const Lattice& at, const Given& given, const R** grads, R* const* out, LaneSums<Sums>& summed, R*
+    work) {
     Sums& sums = summed.near;
     readout_adjoint(at, given, grads[0], out[0], out[1], out[2], out[3], out[4], out[5], sums);
 }
@@ -721,7 +722,7 @@ static void flow(const Lattice& at, const Given& given, const R** grads, R* cons
 
 namespace steps {
 
-// Coefficients and prescribed fields of one unit.
+// Coefficients and prescribed fields of one tile.
 struct Given {
     const R* f;
     const R* g;
@@ -758,7 +759,7 @@ struct Given {
     }
 };
 
-// What a unit sums over its steps, lane by lane: the cotangents of the coefficients.
+// What a tile sums over its steps, lane by lane: the cotangents of the coefficients.
 struct Sums {
     R a[W];
     R b[W];
@@ -2333,7 +2334,7 @@ constexpr long IMPORTS = 0, BUFFERS = 0;
 
 constexpr long FORWARD = BUFFERS + IMPORTS + 2 * CARRIED;  // planes of workspace of the way forward
 
-// The steps of one unit; what goes from step to step changes places between two sets of planes. The state after every
+// The steps of one tile; what goes from step to step changes places between two sets of planes. The state after every
 // ``every`` of them, and after the last, is written to ``out``, which ``written`` then moves on.
 template <class Written>
 inline void run(const Lattice& at, Given& given, const R* const* state, R** out, long steps, long every, R* work,
@@ -2362,8 +2363,8 @@ inline void run(const Lattice& at, Given& given, const R* const* state, R** out,
     run(at, given, state, out, steps, steps, work, [](R**) {});
 }
 
-// Planes of workspace of the adjoint: what is carried from step to step is kept on the way forward. Of many steps it is
-// kept where stretches of them begin, and within the last one: a stretch before it is taken once more when its turn comes.
+// Planes of workspace of the adjoint: what is carried from step to step is saved on the way forward. Of many steps it is
+// saved where stretches of them begin, and within the last one: a stretch before it is taken once more when its turn comes.
 constexpr long SITES = 2, OUTSIDE = 0;
 constexpr long MOST = 128;  // SAVED of stretches.py
 inline long stretch(long steps) {
@@ -2383,53 +2384,53 @@ struct Tape {
     const Lattice& at;
     R* const work;
     const long steps, length, starts;
-    R *kept[CARRIED], *ahead[CARRIED], *way[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
+    R *saved[CARRIED], *ahead[CARRIED], *carried[2][CARRIED], *bars[SITES + 1], *more[CARRIED];
 
     Tape(const Lattice& lattice, R* memory, long count)
         : at(lattice), work(memory), steps(count), length(stretch(count)), starts(begins(count)) {
         const long first = (length + starts) * CARRIED;
-        for (long i = 0; i < 2 * CARRIED; ++i) way[i / CARRIED][i % CARRIED] = plane(first + i);
+        for (long i = 0; i < 2 * CARRIED; ++i) carried[i / CARRIED][i % CARRIED] = plane(first + i);
         for (long i = 0; i < SITES + 1; ++i) bars[i] = plane(first + 2 * CARRIED + i);
         for (long i = 0; i < CARRIED; ++i) more[i] = plane(first + 2 * CARRIED + SITES + OUTSIDE + i);
     }
     R* plane(long i) const { return work + (BUFFERS + IMPORTS + i) * at.block; }
-    void keep(long step, R** to) const {
+    void recall(long step, R** to) const {
         for (long i = 0; i < CARRIED; ++i) to[i] = plane(step % length * CARRIED + i);
     }
     // What is carried into the first step of a stretch.
     R* start(long step) const { return plane((length + step / length) * CARRIED); }
-    // From step to step, behind ``first``, whose arrays are kept.
+    // From step to step, behind ``first``, whose arrays are saved.
     void onwards(Given& given, long first, long end) {
-        R *const *now = kept, *const *next = ahead;
+        R *const *now = saved, *const *next = ahead;
         for (long step = first + 1; step < end; ++step) {
-            keep(step - 1, kept);
-            keep(step, ahead);
+            recall(step - 1, saved);
+            recall(step, ahead);
             given.step(step - 1);
             inner(at, given, now[0], now[1], now[2], now[3], next[0], next[1], next[2], next[3]);
             if (starts && step % length == 0) std::memcpy(start(step), plane(0), CARRIED * at.block * sizeof(R));
         }
     }
     void forward(Given& given, const R* const* state) {
-        R* const* now = kept;
-        keep(0, kept);
+        R* const* now = saved;
+        recall(0, saved);
         head(at, given, state[0], state[1], state[2], state[3], now[0], now[1], now[2], now[3]);
         if (starts) std::memcpy(start(0), plane(0), CARRIED * at.block * sizeof(R));
         onwards(given, 0, steps);
-        keep(steps - 1, kept);
+        recall(steps - 1, saved);
     }
     // The steps of the stretch that ends before ``step`` once more.
     void again(Given& given, long step) {
         std::memcpy(plane(0), start(step - length), CARRIED * at.block * sizeof(R));
         onwards(given, step - length, step);
     }
-    // The state after step ``step``, of what is kept of it and ``given`` for it.
+    // The state after step ``step``, of what is saved of it and ``given`` for it.
     void end(Given& given, R* const* out) {
-        R* const* now = kept;
+        R* const* now = saved;
         tail(at, given, now[0], now[1], now[2], now[3], out[0], out[1], out[2], out[3]);
     }
     // What cotangents of the state after a step are of what is carried into it.
     void end_back(Given& given, long step, const R** cotangents, R* const* back, R* const* out, Sums& sums) {
-        R* const* const now = kept;
+        R* const* const now = saved;
         tail_adjoint(at, given, now[0], now[1], now[2], now[3], cotangents[0], cotangents[1], cotangents[2],
             cotangents[3], back[0], back[1], back[2], back[3], bars[0], bars[1], sums);
         given.frames.put(0, step, bars[0]);
@@ -2438,11 +2439,11 @@ struct Tape {
     // out: cotangents of the state, then those of the fixed fields, which are added to. ``flows`` says where the cotangents
     // are of the state after so many steps: after all of them, and on the way after every ``every`` of them.
     template <class Flows> void back(
-        Given& given, const R* const* state, R* const* out, Kept<Sums>& summed, long every, Flows&& flows
+        Given& given, const R* const* state, R* const* out, LaneSums<Sums>& summed, long every, Flows&& flows
     ) {
         Sums& sums = summed.near;
         const R* cotangents[STATE];
-        R *const *now = kept, *const *flow = way[0], *const *back = way[1];
+        R *const *now = saved, *const *flow = carried[0], *const *back = carried[1];
         given.step(steps - 1);
         flows(steps, cotangents);
         end_back(given, steps - 1, cotangents, back, out, sums);
@@ -2451,7 +2452,7 @@ struct Tape {
             flow = back;
             back = last;
             if (starts && (step + 1) % length == 0) again(given, step + 1);
-            keep(step, kept);
+            recall(step, saved);
             given.step(step);
             inner_adjoint(at, given, now[0], now[1], now[2], now[3], flow[0], flow[1], flow[2], flow[3], back[0],
                 back[1], back[2], back[3], bars[0], bars[1], sums);
@@ -2470,7 +2471,7 @@ struct Tape {
             out[1], out[2], out[3]);
     }
     // The same of the state after all steps alone.
-    void back(Given& given, const R* const* state, const R* const* cotangents, R* const* out, Kept<Sums>& sums) {
+    void back(Given& given, const R* const* state, const R* const* cotangents, R* const* out, LaneSums<Sums>& sums) {
         back(given, state, out, sums, steps, [&](long, const R** ends) {
             for (long i = 0; i < STATE; ++i) ends[i] = cotangents[i];
         });
@@ -2502,11 +2503,11 @@ constexpr long READS[STATE] = { 0, 1, 2, 3 };
 inline double* zeros(long count) { return static_cast<double*>(std::calloc(count + 1, sizeof(double))); }
 
 // Channels apart: the numbers of a tensor (samples, channels) go on by themselves, one after the other in memory, and a
-// unit is W of them, wherever a sample begins: the vectors are full for any shape. A number a channel is read from a table
-// in which the channels go round, from that of the first number of the unit on.
-constexpr long ROOM = W;  // numbers of a unit that a field has
+// tile is W of them, wherever a sample begins: the vectors are full for any shape. A number a channel is read from a table
+// in which the channels go round, from that of the first number of the tile on.
+constexpr long ROOM = W;  // numbers of a tile that a field has
 
-// The numbers of one unit. Those of the last unit that are not there are its last number again, and are dropped.
+// The numbers of one tile. Those of the last tile that are not there are its last number again, and are dropped.
 struct Piece {
     long first, count, channels;
 
@@ -2555,7 +2556,7 @@ struct Piece {
     }
 };
 
-// What is given beside the state, and what a unit is handed of it. A field that is null is not looked at.
+// What is given beside the state, and what a tile is handed of it. A field that is null is not looked at.
 template <long N> struct Handed {
     const Kind* const kinds;
     R *const *const arrays, *const work;
@@ -2583,26 +2584,26 @@ template <long N> struct Handed {
     }
 };
 
-// Units of a call, and its jobs: so many units each, one after the other.
-struct Units {
-    const long numbers, channels, jobs, units;
+// Tiles of a call, and its jobs: so many tiles each, one after the other.
+struct Tiles {
+    const long numbers, channels, jobs, tiles;
 
-    Units(const long* sizes, long samples, long channels)
-        : numbers(samples * channels), channels(channels), jobs(sizes[0]), units((numbers + W - 1) / W) {}
-    Piece piece(long unit) const {
-        const long rest = numbers - unit * W;
-        return {unit * W, rest < W ? rest : W, channels};
+    Tiles(const long* sizes, long samples, long channels)
+        : numbers(samples * channels), channels(channels), jobs(sizes[0]), tiles((numbers + W - 1) / W) {}
+    Piece piece(long tile) const {
+        const long rest = numbers - tile * W;
+        return {tile * W, rest < W ? rest : W, channels};
     }
     template <class Body> void each(const Share& share, Body&& body) const {
-        share.each(units, [&](const long unit) { body(piece(unit)); });
+        share.each(tiles, [&](const long tile) { body(piece(tile)); });
     }
     // body(piece, job, whether the lanes of the next piece stand for other channels than those of this one)
     template <class Body> void each_in_jobs(const Share& share, Body&& body) const {
         share.each(jobs, [&](const long job) {
-            const long end = units * (job + 1) / jobs;
-            for (long unit = units * job / jobs; unit < end; ++unit) {
-                const bool turns = W % channels || unit + 1 == end || (unit + 2) * W > numbers;
-                body(piece(unit), job, turns);
+            const long end = tiles * (job + 1) / jobs;
+            for (long tile = tiles * job / jobs; tile < end; ++tile) {
+                const bool flush = W % channels || tile + 1 == end || (tile + 2) * W > numbers;
+                body(piece(tile), job, flush);
             }
         });
     }
@@ -2614,7 +2615,7 @@ template <class Sums> struct Totals {
     const long jobs, channels;
     double* const at;
 
-    explicit Totals(const Units& units) : jobs(units.jobs), channels(units.channels), at(zeros(jobs * COUNT *
+    explicit Totals(const Tiles& tiles) : jobs(tiles.jobs), channels(tiles.channels), at(zeros(jobs * COUNT *
         channels)) {}
     Totals(const Totals&) = delete;
     ~Totals() { std::free(at); }
@@ -2622,22 +2623,22 @@ template <class Sums> struct Totals {
 
     // What a job adds: lanes are added up by channel where they come to stand for others; those of samples are put down.
     struct Job {
-        Kept<Sums> kept;
-        Kept<Sums>& of(const Totals&, const Piece&, long) { return kept; }
-        void end(const Totals& totals, const Piece& piece, long job, bool turns, const Kind* kinds, R* const* outs) {
-            kept.gather();
+        LaneSums<Sums> lanes;
+        LaneSums<Sums>& of(const Totals&, const Piece&, long) { return lanes; }
+        void end(const Totals& totals, const Piece& piece, long job, bool flush, const Kind* kinds, R* const* outs) {
+            lanes.gather();
             for (long s = 0; s < COUNT; ++s) {
                 if (kinds[s] != SITE) continue;
-                for (long j = 0; j < piece.count; ++j) outs[s][piece.first + j] = R(kept.far[s * W + j]);
-                for (long j = 0; j < W; ++j) kept.far[s * W + j] = 0;
+                for (long j = 0; j < piece.count; ++j) outs[s][piece.first + j] = R(lanes.far[s * W + j]);
+                for (long j = 0; j < W; ++j) lanes.far[s * W + j] = 0;
             }
-            if (!turns) return;
+            if (!flush) return;
             double* const to = totals.at + job * COUNT * totals.channels;
             for (long s = 0; s < COUNT; ++s)
                 piece.samples([&](long j, long, long c, long n) {
-                    for (long k = 0; k < n; ++k) to[s * totals.channels + c + k] += kept.far[s * W + j + k];
+                    for (long k = 0; k < n; ++k) to[s * totals.channels + c + k] += lanes.far[s * W + j + k];
                 });
-            kept = Kept<Sums>();
+            lanes = LaneSums<Sums>();
         }
     };
     // The sums of all jobs, in their order.
@@ -2658,7 +2659,7 @@ template <class Sums> struct Totals {
 constexpr bool FIXED_DRIVEN[FIXED + 1] = { true, true, false, false, false, false, false, false, false, false, false,
     false }, SITE_DRIVEN[steps::SITES + 1] = { true, true, false };
 
-// What a unit reads step by step, and where its cotangents go.
+// What a tile reads step by step, and where its cotangents go.
 struct Stepped final : Frames {
     const Lattice& at;
     Handed<FIXED>& handed;
@@ -2694,13 +2695,13 @@ struct Stepped final : Frames {
 // (samples, channels) of: the state, what is fixed over the steps, the state after them (steps >= 1).
 extern "C" long evolve(R* const* arrays, const long* sizes, long samples, long channels, long count, long threads) {
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R* const* const ends = arrays + STATE + FIXED;
     const Workspace workspace(at, steps::FORWARD, 2 * STATE * ROOM + Handed<FIXED>::room(channels));
     return on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + steps::FORWARD * at.block;
         Handed<FIXED> handed(FIXED_KINDS, arrays + STATE, channels, copies + 2 * STATE * ROOM);
-        units.each(share, [&](const Piece& piece) {
+        tiles.each(share, [&](const Piece& piece) {
             const R* state[STATE];
             R* out[STATE];
             for (long i = 0; i < STATE; ++i) state[i] = piece.take(arrays[i], copies + i * ROOM);
@@ -2720,13 +2721,13 @@ extern "C" long rollout(
     R* const* arrays, const long* sizes, long samples, long channels, long count, long threads, long every
 ) {
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R* const* const ends = arrays + STATE + FIXED;
     const Workspace workspace(at, steps::FORWARD, 2 * STATE * ROOM + Handed<FIXED>::room(channels));
     return on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + steps::FORWARD * at.block;
         Handed<FIXED> handed(FIXED_KINDS, arrays + STATE, channels, copies + 2 * STATE * ROOM);
-        units.each(share, [&](const Piece& piece) {
+        tiles.each(share, [&](const Piece& piece) {
             const R* state[STATE];
             R *out[STATE], *next[STATE];
             for (long i = 0; i < STATE; ++i) state[i] = piece.take(arrays[i], copies + i * ROOM), next[i] = ends[i];
@@ -2752,9 +2753,9 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
     threads) {
     constexpr long OUT = STATE + steps::SITES;
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R *const *const before = arrays + STATE, *const *const outs = before + STATE + FIXED;
-    const Totals<steps::Sums> totals(units);
+    const Totals<steps::Sums> totals(tiles);
     if (totals.bytes()) return totals.bytes();
     const long planes = steps::backward(count), copied = (2 * STATE + OUT) * ROOM;
     const Workspace workspace(at, planes, copied + Handed<FIXED>::room(channels));
@@ -2763,7 +2764,7 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
         Handed<FIXED> handed(FIXED_KINDS, before + STATE, channels, copies + copied);
         steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
-        units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
+        tiles.each_in_jobs(share, [&](const Piece& piece, const long job, const bool flush) {
             const R *cotangents[STATE], *state[STATE];
             R* out[OUT];
             for (long i = 0; i < STATE; ++i) cotangents[i] = piece.take_cotangent(arrays[i], copies + i * ROOM);
@@ -2778,7 +2779,7 @@ extern "C" long evolve_adjoint(R* const* arrays, const long* sizes, long samples
             tape.back(given, state, cotangents, out, sums.of(totals, piece, job));
             for (long i = 0; i < OUT; ++i)
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
+            sums.end(totals, piece, job, flush, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);
@@ -2793,9 +2794,9 @@ extern "C" long rollout_adjoint(
 ) {
     constexpr long OUT = STATE + steps::SITES;
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R *const *const before = arrays + STATE, *const *const outs = before + STATE + FIXED;
-    const Totals<steps::Sums> totals(units);
+    const Totals<steps::Sums> totals(tiles);
     if (totals.bytes()) return totals.bytes();
     const long planes = steps::backward(count, every), copied = (2 * STATE + OUT) * ROOM;
     const Workspace workspace(at, planes, copied + Handed<FIXED>::room(channels));
@@ -2804,7 +2805,7 @@ extern "C" long rollout_adjoint(
         Handed<FIXED> handed(FIXED_KINDS, before + STATE, channels, copies + copied);
         steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
-        units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
+        tiles.each_in_jobs(share, [&](const Piece& piece, const long job, const bool flush) {
             const R* state[STATE];
             R* out[OUT];
             for (long i = 0; i < STATE; ++i) state[i] = piece.take(before[i], copies + (STATE + i) * ROOM);
@@ -2825,7 +2826,7 @@ extern "C" long rollout_adjoint(
             });
             for (long i = 0; i < OUT; ++i)
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
+            sums.end(totals, piece, job, flush, STEP_SUMS, outs + OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);
@@ -2837,12 +2838,12 @@ extern "C" long rollout_adjoint(
 // What the readout reads, then the readout itself, its components one after the other along the channels.
 extern "C" long readout(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     const Workspace workspace(at, reading::BUFFERS, COMPONENTS * ROOM + Handed<GIVEN>::room(channels));
     return on_threads(threads, workspace, [&](R* const work, const Share& share) {
         R* const copies = work + reading::BUFFERS * at.block;
         Handed<GIVEN> handed(GIVEN_KINDS, arrays, channels, copies + COMPONENTS * ROOM);
-        units.each(share, [&](const Piece& piece) {
+        tiles.each(share, [&](const Piece& piece) {
             R* out[COMPONENTS];
             for (long i = 0; i < COMPONENTS; ++i) out[i] = piece.place_component(arrays[GIVEN], copies + i * ROOM);
             reading::read(at, reading::Given(handed.of(piece), at, 0, 0, 1), out, work);
@@ -2858,9 +2859,9 @@ extern "C" long readout(R* const* arrays, const long* sizes, long samples, long 
 extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long samples, long channels, long threads) {
     constexpr long OUT = reading::SITES;
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R* const* const outs = arrays + 1 + GIVEN;
-    const Totals<reading::Sums> totals(units);
+    const Totals<reading::Sums> totals(tiles);
     if (totals.bytes()) return totals.bytes();
     const long copied = (COMPONENTS + OUT) * ROOM;
     const Workspace workspace(at, reading::BUFFERS, copied + Handed<GIVEN>::room(channels));
@@ -2868,7 +2869,7 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
         R* const copies = work + reading::BUFFERS * at.block;
         Handed<GIVEN> handed(GIVEN_KINDS, arrays + 1, channels, copies + copied);
         Totals<reading::Sums>::Job sums;
-        units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
+        tiles.each_in_jobs(share, [&](const Piece& piece, const long job, const bool flush) {
             const R* grads[COMPONENTS];
             R* out[OUT + 1];
             for (long i = 0; i < COMPONENTS; ++i) grads[i] = piece.take_component(arrays[0], i, copies + i * ROOM);
@@ -2876,7 +2877,7 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
             const reading::Given given(handed.of(piece), at, 0, 0, 1);
             reading::flow(at, given, grads, out, sums.of(totals, piece, job), work);
             for (long i = 0; i < OUT; ++i) piece.put(out[i], outs[i]);
-            sums.end(totals, piece, job, turns, READ_SUMS, outs + OUT);
+            sums.end(totals, piece, job, flush, READ_SUMS, outs + OUT);
         });
     });
     totals.put(READ_SUMS, outs + OUT);
@@ -2884,7 +2885,7 @@ extern "C" long readout_adjoint(R* const* arrays, const long* sizes, long sample
 }
 #endif
 
-// What the readout of a unit reads of the state after ``step`` steps, which is at ``ends``.
+// What the readout of a tile reads of the state after ``step`` steps, which is at ``ends``.
 inline void take(R** rows, R* const* ends, Handed<GIVEN>& given, const Piece& piece, R* const* fixed, long step, long
     numbers) {
     for (long i = 0; i < STATE; ++i)
@@ -2900,7 +2901,7 @@ extern "C" long evolve_readout(
     R* const* arrays, const long* sizes, long samples, long channels, long count, long threads, long every
 ) {
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R *const *const given_read = arrays + STATE + FIXED, *const *const ends = given_read + GIVEN + 1;
     R* read[GIVEN];
     for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
@@ -2912,7 +2913,7 @@ extern "C" long evolve_readout(
         R* const copies = work + planes * at.block;
         Handed<FIXED> fixed(FIXED_KINDS, arrays + STATE, channels, copies + copied);
         Handed<GIVEN> given(GIVEN_KINDS, read, channels, copies + copied + fixed.room(channels));
-        units.each(share, [&](const Piece& piece) {
+        tiles.each(share, [&](const Piece& piece) {
             const R* state[STATE];
             R *end[STATE], *out[COMPONENTS], **const rows = given.of(piece), *readout = given_read[GIVEN];
             for (long i = 0; i < STATE; ++i) state[i] = piece.take(arrays[i], copies + i * ROOM);
@@ -2951,16 +2952,16 @@ extern "C" long evolve_readout_adjoint(
 ) {
     constexpr long OUT = STATE + steps::SITES, READ_OUT = reading::SITES;
     const Lattice at(sizes);
-    const Units units(sizes, samples, channels);
+    const Tiles tiles(sizes, samples, channels);
     R *const *const before = arrays + 1 + STATE, *const *const given_read = before + STATE + FIXED,
       *const *const outs = given_read + GIVEN, *const *const read_outs = outs + OUT + 9;
     R* read[GIVEN];
     for (long i = 0; i < GIVEN; ++i) read[i] = given_read[i];
     for (long i = 0; i < STATE; ++i)
         if (READS[i] >= 0) read[READS[i]] = nullptr;
-    const Totals<steps::Sums> totals(units);
+    const Totals<steps::Sums> totals(tiles);
     if (totals.bytes()) return totals.bytes();
-    const Totals<reading::Sums> totals_read(units);
+    const Totals<reading::Sums> totals_read(tiles);
     if (totals_read.bytes()) return totals_read.bytes();
     const long own = steps::backward(count, every), planes = own + reading::BUFFERS;
     const long copied = (3 * STATE + COMPONENTS + OUT + 2 * READ_OUT) * ROOM;
@@ -2974,7 +2975,7 @@ extern "C" long evolve_readout_adjoint(
         steps::Tape tape(at, work, count);
         Totals<steps::Sums>::Job sums;
         Totals<reading::Sums>::Job sums_read;
-        units.each_in_jobs(share, [&](const Piece& piece, const long job, const bool turns) {
+        tiles.each_in_jobs(share, [&](const Piece& piece, const long job, const bool flush) {
             const R *state[STATE], *grads[COMPONENTS];
             R *end[STATE], *out[OUT], *flowed[READ_OUT + 1], *seen[READ_OUT + 1], **const rows = given.of(piece);
             for (long i = 0; i < OUT; ++i)
@@ -3001,7 +3002,7 @@ extern "C" long evolve_readout_adjoint(
                     ROOM);
                 const reading::Given from(rows, at, 0, 0, 1);
                 reading::flow(at, from, grads, flowed, sums_read.of(totals_read, piece, job), rest);
-                sums_read.kept.gather();
+                sums_read.lanes.gather();
                 stepped.put_read(0, step - 1, flowed[4]);
                 stepped.put_read(1, step - 1, flowed[5]);
                 for (long i = 0; i < STATE; ++i) {
@@ -3017,8 +3018,8 @@ extern "C" long evolve_readout_adjoint(
                 if (i < STATE || !SITE_DRIVEN[i - STATE]) piece.put(out[i], outs[i]);
             for (long i = 0; i < READ_OUT; ++i)
                 if (seen[i]) piece.put(seen[i], read_outs[i]);
-            sums.end(totals, piece, job, turns, STEP_SUMS, outs + OUT);
-            sums_read.end(totals_read, piece, job, turns, READ_SUMS, read_outs + READ_OUT);
+            sums.end(totals, piece, job, flush, STEP_SUMS, outs + OUT);
+            sums_read.end(totals_read, piece, job, flush, READ_SUMS, read_outs + READ_OUT);
         });
     });
     totals.put(STEP_SUMS, outs + OUT);

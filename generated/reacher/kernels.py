@@ -132,7 +132,7 @@ def cosinenear(r):
 
 @triton.jit
 def reduced(x):
-    """x = j pi/2 + r: r and the quarter j mod 4. An angle too large for its quarter to be known still turns."""
+    """x = j pi/2 + r: r and the quarter j mod 4. An angle whose quarter is beyond doubles gives one still."""
     j = tl.floor(x * 0.636619772367581343 + 0.5)
     r = ((x - j * 1.5703125) - j * 4.837512969970703125e-4) - j * 7.549789948768648e-8
     return tl.minimum(tl.maximum(r, -0.8), 0.8), j - 4.0 * tl.floor(0.25 * j)
@@ -2447,10 +2447,10 @@ def evolve_adjoint_kernel(
     r_out_bar_ptr,
     pi_q_out_bar_ptr,
     pi_r_out_bar_ptr,
-    q_kept_ptr,
-    r_kept_ptr,
-    pi_q_kept_ptr,
-    pi_r_kept_ptr,
+    q_saved_ptr,
+    r_saved_ptr,
+    pi_q_saved_ptr,
+    pi_r_saved_ptr,
     q_bar_ptr,
     r_bar_ptr,
     pi_q_bar_ptr,
@@ -2495,17 +2495,17 @@ def evolve_adjoint_kernel(
     pi_r = _load_plane(pi_r_ptr, base, ok, ACC)
     # The states once more, kept as far as the variation reads them.
     for k_2 in range(K - 1):
-        _store_plane(q_kept_ptr, base + k_2 * stride, q, ok)
-        _store_plane(r_kept_ptr, base + k_2 * stride, r, ok)
-        _store_plane(pi_q_kept_ptr, base + k_2 * stride, pi_q, ok)
-        _store_plane(pi_r_kept_ptr, base + k_2 * stride, pi_r, ok)
+        _store_plane(q_saved_ptr, base + k_2 * stride, q, ok)
+        _store_plane(r_saved_ptr, base + k_2 * stride, r, ok)
+        _store_plane(pi_q_saved_ptr, base + k_2 * stride, pi_q, ok)
+        _store_plane(pi_r_saved_ptr, base + k_2 * stride, pi_r, ok)
         f = _load_plane(f_ptr, base + k_2 * stride, ok, ACC)
         g = _load_plane(g_ptr, base + k_2 * stride, ok, ACC)
         q, r, pi_q, pi_r = _step(q, r, pi_q, pi_r, f, g, a, b, c, d_q, d_r, dt, k, u, v, TILE, ACC)
-    _store_plane(q_kept_ptr, base + (K - 1) * stride, q, ok)
-    _store_plane(r_kept_ptr, base + (K - 1) * stride, r, ok)
-    _store_plane(pi_q_kept_ptr, base + (K - 1) * stride, pi_q, ok)
-    _store_plane(pi_r_kept_ptr, base + (K - 1) * stride, pi_r, ok)
+    _store_plane(q_saved_ptr, base + (K - 1) * stride, q, ok)
+    _store_plane(r_saved_ptr, base + (K - 1) * stride, r, ok)
+    _store_plane(pi_q_saved_ptr, base + (K - 1) * stride, pi_q, ok)
+    _store_plane(pi_r_saved_ptr, base + (K - 1) * stride, pi_r, ok)
     tl.debug_barrier()
     q_next_bar = _load_plane(q_out_bar_ptr, base, ok, ACC)
     r_next_bar = _load_plane(r_out_bar_ptr, base, ok, ACC)
@@ -2523,10 +2523,10 @@ def evolve_adjoint_kernel(
     v_bar_sum = tl.zeros([TILE], ACC)
     for back in range(K):
         at_step = base + (K - 1 - back) * stride
-        q = _load_plane(q_kept_ptr, at_step, ok, ACC)
-        r = _load_plane(r_kept_ptr, at_step, ok, ACC)
-        pi_q = _load_plane(pi_q_kept_ptr, at_step, ok, ACC)
-        pi_r = _load_plane(pi_r_kept_ptr, at_step, ok, ACC)
+        q = _load_plane(q_saved_ptr, at_step, ok, ACC)
+        r = _load_plane(r_saved_ptr, at_step, ok, ACC)
+        pi_q = _load_plane(pi_q_saved_ptr, at_step, ok, ACC)
+        pi_r = _load_plane(pi_r_saved_ptr, at_step, ok, ACC)
         f = _load_plane(f_ptr, at_step, ok, ACC)
         g = _load_plane(g_ptr, at_step, ok, ACC)
         (
@@ -2658,10 +2658,10 @@ def _evolve_planes_adjoint(
     v: Tensor,
 ) -> Tensors:
     keep = (steps, *q.shape)
-    q_kept = _new(q, keep, _accumulator(q))
-    r_kept = _new(q, keep, _accumulator(q))
-    pi_q_kept = _new(q, keep, _accumulator(q))
-    pi_r_kept = _new(q, keep, _accumulator(q))
+    q_saved = _new(q, keep, _accumulator(q))
+    r_saved = _new(q, keep, _accumulator(q))
+    pi_q_saved = _new(q, keep, _accumulator(q))
+    pi_r_saved = _new(q, keep, _accumulator(q))
     q_bar = _new(q)
     r_bar = _new(q)
     pi_q_bar = _new(q)
@@ -2701,10 +2701,10 @@ def _evolve_planes_adjoint(
         r_out_bar,
         pi_q_out_bar,
         pi_r_out_bar,
-        q_kept,
-        r_kept,
-        pi_q_kept,
-        pi_r_kept,
+        q_saved,
+        r_saved,
+        pi_q_saved,
+        pi_r_saved,
         q_bar,
         r_bar,
         pi_q_bar,

@@ -624,12 +624,12 @@ def solve_linear(
 def _by_factor(m: Tensor, w: Tensor, b: Tensor) -> Tensors:
     (samples, channels, nodes), threads = b.shape, torch.get_num_threads()
     own, lanes = _side_by_side(m, w, b)
-    kept, failed = _new(b, saved_shape(m, w, b, True)), _new(b, (own, channels))
+    saved, failed = _new(b, saved_shape(m, w, b, True)), _new(b, (own, channels))
     m = m.expand(*m.shape[:2], nodes).contiguous()
-    rows = [_sample_rows(m), _sample_rows(_square(w, nodes)), _plain(kept), _plain(failed)]
+    rows = [_sample_rows(m), _sample_rows(_square(w, nodes)), _plain(saved), _plain(failed)]
     _direct("factor", b.dtype, lanes, rows, (own, channels, nodes, threads))
     u, residual = _new(b), _new(b, (samples, channels))
-    rows = [_plain(kept), _field(b), _field(u), _plain(residual)]
+    rows = [_plain(saved), _field(b), _field(u), _plain(residual)]
     if own == samples > 1:
         _direct("own", b.dtype, lanes, rows, (samples, channels, nodes, threads))
     else:
@@ -639,7 +639,7 @@ def _by_factor(m: Tensor, w: Tensor, b: Tensor) -> Tensors:
     left = _row_norm(residual)
     status = torch.where(left.isfinite(), CONVERGED, GAVE_UP)
     status = torch.where((failed != 0).any(1).expand(status.shape), NOT_POSITIVE, status)
-    return u, torch.zeros_like(status), left, status, kept
+    return u, torch.zeros_like(status), left, status, saved
 
 
 def _parts(samples: int, channels: int) -> int:
@@ -668,7 +668,7 @@ def solve_adjoint(
     u: Tensor,
     m: Tensor,
     w: Tensor,
-    kept: Tensor,
+    saved: Tensor,
     direct: bool,
     rtol: float,
     max_iter: int,
@@ -680,7 +680,7 @@ def solve_adjoint(
         found = plain_adjoint(graph_of(ends, u.shape[2], dense), cotangent, u, m, w, direct, rtol, max_iter)
         return unshared(found, (cotangent, u, m, w))
     if direct:
-        return _adjoint_by_factor(cotangent, u, m, w, kept, edges)
+        return _adjoint_by_factor(cotangent, u, m, w, saved, edges)
     start = torch.zeros_like(u)
     lam, _, _, status = _by_iteration(ends, m, w, cotangent, start, rtol, 0.0, max_iter, dense)
     tell_unsolved(status, max_iter)
@@ -693,14 +693,14 @@ def solve_adjoint(
     return lam, m_bar, *bars.found({})
 
 
-def _adjoint_by_factor(cotangent: Tensor, u: Tensor, m: Tensor, w: Tensor, kept: Tensor, edges: bool) -> Tensors:
+def _adjoint_by_factor(cotangent: Tensor, u: Tensor, m: Tensor, w: Tensor, saved: Tensor, edges: bool) -> Tensors:
     (samples, channels, nodes), threads = u.shape, torch.get_num_threads()
     own, lanes = _side_by_side(m, w, u)
     lam, apart = _new(u), own == samples > 1
     parts = samples if apart else _parts(samples, channels)
     m_bar = _new(u, (parts, channels, nodes))
     w_bar = _new(u, (parts, channels, nodes, nodes) if edges else (0,))
-    rows = [_plain(kept), _field(cotangent), _field(u), _field(lam), _plain(m_bar), _plain(w_bar)]
+    rows = [_plain(saved), _field(cotangent), _field(u), _field(lam), _plain(m_bar), _plain(w_bar)]
     sizes = (samples, channels, nodes, threads, lanes, parts, int(edges))
     if apart:
         _direct("own_adjoint", u.dtype, lanes, rows, sizes)

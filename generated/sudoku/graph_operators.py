@@ -139,7 +139,7 @@ class GraphOperators(Operators):
         n, arrays = len(state), (*state, *fixed)
         places = [i for i, name in enumerate(fixed) if name in driven]
         cuts = ((0, n), (n, 2 * n), (2 * n, 3 * n), (3 * n, None))
-        grads, passed = (tuple(f"_{what}_{name}" for name in state) for what in ("flowed", "kept"))
+        grads, passed = (tuple(f"_{what}_{name}" for name in state) for what in ("flowed", "saved"))
 
         def forward(module: ModuleType) -> Run:
             return lambda ends, *x: module.rollout(ends, x[:n], x[n:-3], *x[-3:])
@@ -152,15 +152,15 @@ class GraphOperators(Operators):
         def pulled(ends: Tensor, *x: Any) -> Tensors:
             *given, steps, every, dense, _ = x
             adjoint = partial(self.reference.evolve_adjoint, graph_of(ends, given[2 * n].shape[2], dense))
-            flowed, kept, before, coefficients = (tuple(given[a:b]) for a, b in cuts)
-            return rolled_adjoint(adjoint, flowed, kept, before, coefficients, steps, every, places)
+            flowed, saved, before, coefficients = (tuple(given[a:b]) for a, b in cuts)
+            return rolled_adjoint(adjoint, flowed, saved, before, coefficients, steps, every, places)
 
         def reverse(module: ModuleType) -> Run:
             def run(ends: Tensor, *x: Any) -> Tensors:
                 *given, steps, every, dense, edges = x
                 adjoint = lambda g, s, f, count: module.evolve_adjoint(ends, g, s, f, count, dense, edges)  # noqa: E731
-                flowed, kept, before, coefficients = (tuple(given[a:b]) for a, b in cuts)
-                return rolled_adjoint(adjoint, flowed, kept, before, coefficients, steps, every, places)
+                flowed, saved, before, coefficients = (tuple(given[a:b]) for a, b in cuts)
+                return rolled_adjoint(adjoint, flowed, saved, before, coefficients, steps, every, places)
 
             return run
 

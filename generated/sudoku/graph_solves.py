@@ -45,18 +45,18 @@ class SteadyOperators(GraphOperators):
 
         def fake(_: Tensor, m: Tensor, w: Tensor, b: Tensor, *more: Any) -> Tensors:
             iterations, status = (b.new_empty(b.shape[:1], dtype=torch.int64) for _ in range(2))
-            kept = b.new_empty(saved_shape(m, w, b, more[1]))
-            return b.new_empty(b.shape), iterations, b.new_empty(b.shape[:1]), status, kept
+            saved = b.new_empty(saved_shape(m, w, b, more[1]))
+            return b.new_empty(b.shape), iterations, b.new_empty(b.shape[:1]), status, saved
 
         adjoint = self._solve_adjoint()
 
         def backward(ctx: Any, grad: Tensor | None, *_: Any) -> Any:
-            ends, m, w, u, kept = ctx.saved_tensors
+            ends, m, w, u, saved = ctx.saved_tensors
             direct, _rtol, rtol, _atol, max_iter, dense = ctx.numbers
             if grad is None:
                 return (None,) * 5
             lam, m_bar, w_bar = adjoint(
-                ends, grad, u, m, w, kept, direct, rtol, max_iter, bool(ctx.needs_input_grad[2]), dense
+                ends, grad, u, m, w, saved, direct, rtol, max_iter, bool(ctx.needs_input_grad[2]), dense
             )
             return None, m_bar, w_bar, lam, None
 
@@ -80,16 +80,16 @@ class SteadyOperators(GraphOperators):
             return plain_adjoint(graph_of(ends, u.shape[2], dense), g, u, m, w, direct, rtol, max_iter)
 
         def backward(ctx: Any, *grads: Tensor | None) -> Any:
-            ends, g, u, m, w, kept = ctx.saved_tensors
+            ends, g, u, m, w, saved = ctx.saved_tensors
             given = (g, u, m, w)
             flowed = tuple(torch.zeros_like(x) if y is None else y for x, y in zip((g, m, w), grads))
-            found = pullback(lambda *x: plain(ends, *x, kept, *ctx.numbers), given, flowed)
+            found = pullback(lambda *x: plain(ends, *x, saved, *ctx.numbers), given, flowed)
             return None, *found, None
 
         flags = ("bool direct", "float rtol", "SymInt max_iter", "bool edges", "bool dense")
         return self.operator(
             "solve_adjoint",
-            ("_ends", "_cotangent", "_u", "_m", "_w", "_kept"),
+            ("_ends", "_cotangent", "_u", "_m", "_w", "_saved"),
             3,
             {"reference": plain, **self._kernels("solve_adjoint", lambda module: module.solve_adjoint)},
             numbers=flags,

@@ -929,7 +929,7 @@ constexpr long PATIENCE = 10;  // restarts in a row without a tenth of progress
 struct Products {
     const At& at;
     double* const room;
-    long turn = 0;
+    long parity = 0;
 
     Products(const At& at, R* work) : at(at), room(reinterpret_cast<double*>(work)) {}
     static long numbers(const long* sizes) {
@@ -937,7 +937,7 @@ struct Products {
     }
     // body(n, V[2]) works on a node and adds to two sums of the lanes.
     template <class Body> INLINE void both(Body&& body, double (*found)[LANES]) {
-        double* const slots = room + (turn ^= 1) * at.count() * 2 * LANES;
+        double* const slots = room + (parity ^= 1) * at.count() * 2 * LANES;
         at.pieces([&](long piece, long begin, long end) INLINE {
             V sums[2]{};
             for (long n = begin; n < end; ++n) body(n, sums);

@@ -16,6 +16,7 @@ from sympy.printing.str import StrPrinter
 
 from metrigen.emit.layout import layout
 from metrigen.emit.render import render
+from metrigen.emit.style.rows import WIDTH as PYTHON_WIDTH
 from metrigen.layers.layer import Layer
 from metrigen.spec.contract import contract
 from metrigen.spec.distance import bearing, hypot, overhypot
@@ -60,7 +61,7 @@ def expressions_text(layer: Layer, header: str) -> str:
             "expressions.py.j2",
             header=header,
             class_name=layer.source.class_name,
-            densities=[(name, _lines(text)) for name, text in texts.items()],
+            densities=[(name, _lines(name, text)) for name, text in texts.items()],
             symbols=sorted(symbols.items()),
         )
     )
@@ -201,8 +202,10 @@ def _text(expr: sp.Expr, taken: set[str]) -> str:
     return str(_Printer(taken).doprint(expr))
 
 
-def _lines(text: str) -> list[str]:
-    """A text in the lines of a string of Python, broken before the terms of a sum, else at blanks."""
+def _lines(name: str, text: str) -> list[str]:
+    """A text in the lines of a string of Python, one where it fits, else broken before terms or at blanks."""
+    if len(f'{name} = "{text}"') <= PYTHON_WIDTH:
+        return [text]
     lines = [""]
     for term in re.split(r"(?<= )(?=[+-] )", text):
         if lines[-1] and len(lines[-1]) + len(term) > WIDTH:

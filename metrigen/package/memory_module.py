@@ -39,7 +39,13 @@ def memory_parts(package: Package) -> Parts:
         arguments=[*(f"{name}: int" for name in sizes), *(["dt: float | None = None"] if learned_step(layer) else [])],
         making=[*(f'self.{n} = as_count({n}, "{n}", 1)' for n in sizes), *making_lines(layer, learned_step(layer))],
         methods=_methods(layer),
+        read=_read(layer),
     )
+
+
+def _read(layer: Layer) -> str:
+    """The type of what is read."""
+    return "tuple[Tensor, Tensor]" if layer.lowered.memory.energy.there else "Tensor"
 
 
 def _methods(layer: Layer) -> list[str]:
@@ -59,7 +65,7 @@ def _methods(layer: Layer) -> list[str]:
         inputs=list(memory.inputs),
         energy=memory.energy.there,
         chunked=memory.chunked,
-        read_type="tuple[Tensor, Tensor]" if memory.energy.there else "Tensor",
+        read_type=_read(layer),
         key=memory.key,
         value=memory.value,
         parameters=parameters(layer),

@@ -24,6 +24,7 @@ class Parts:
     constants  of the class, as (name, value)
     arguments, making  of the constructor
     methods    lines of the methods
+    read       type of what a call returns beside the state, empty where that is the state alone
     """
 
     about: str
@@ -37,6 +38,7 @@ class Parts:
     methods: Sequence[str]
     heading: Sequence[str] = ()
     last_doc: str = "The last state of a trajectory, fields (B, C, n, ...); of one state itself."
+    read: str = ""
 
 
 def module_text(package: Package, parts: Parts, header: str) -> str:

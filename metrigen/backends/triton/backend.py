@@ -18,10 +18,7 @@ from metrigen.layers.operator import Operator
 
 _WALK = "has no program that can hold what has whole blocks of both rotations, too unlike in size: on a GPU torch runs"
 
-_MEMORY = (
-    "has no kernel for a matrix memory yet: by its traffic, five vectors a token and head, one walk would take about a "
-    "fifth of the time of torch in chunks; on a GPU the torch reference runs"
-)
+_MEMORY = "has no kernel for a matrix memory yet; by its traffic one would take a fifth of torch's chunks"
 _ON_CHIP = (
     "On a GPU a program walks whole blocks of channels of a sample, a channel a lane: the rotations stay in registers, "
     "one gather fetches the channels that rotate together, and what flows into the rotations is summed where they lie, "
