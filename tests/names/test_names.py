@@ -33,7 +33,6 @@ from metrigen import (
     System,
     derive,
     energy_density,
-    grad,
     t,
 )
 from metrigen.backends.cpu.names import KEYWORDS, MACROS
@@ -323,7 +322,10 @@ def test_what_finds_the_values_of_a_step_gives_way_to_names_of_a_spec(
 ) -> None:
     """The members of the C++ that holds coefficients, in a layer with an input by step."""
     grid = Lattice(*axes)
-    u, drive = Field("u", grid), Input("drive", grid, time_dependent=True)
+    u, drive = (
+        Field("u", grid),
+        sp.Add(*(Input(n, grid, time_dependent=True) for n in ("drive", "k", "rows", "number"))),
+    )
     rates = sp.Add(*(Param(n, positive=True, per="channel") for n in ("frames", "layout", "whole")))
     system = System(
         name="framed", domain=grid, fields=(u,), hamiltonian=rates * u**2 / 2 - drive * u,
@@ -331,30 +333,6 @@ def test_what_finds_the_values_of_a_step_gives_way_to_names_of_a_spec(
     )  # fmt: skip
     package(system, tmp_path, "framed")
     syntax_of(tmp_path / "framed/kernels.cpp")
-
-
-@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
-@pytest.mark.parametrize("axes", [(), tuple(sp.symbols("x y", real=True))], ids=["point", "plane"])
-def test_an_input_by_step_may_be_called_as_anything_around_it(axes: tuple[sp.Symbol, ...], tmp_path: Path) -> None:
-    """Every word that the C++ around its values holds is the name of one, read where it stands and at neighbours."""
-    grid = Lattice(*axes)
-    u = Field("wanderer", grid)
-
-    def built(names: list[str]) -> str:
-        pushed = [Input(name, grid, positive=True, time_dependent=True) for name in names]
-        energy = sp.Add(*(f * (grad(u).square if axes and k % 2 else u**2) for k, f in enumerate(pushed)))
-        system = System("called", grid, (u,), hamiltonian=energy, metric=Dissipation((1, lambda F: F[u])),
-                        integrator=ExplicitEuler(1, 0.01))  # fmt: skip
-        package(system, tmp_path, f"called_{len(names)}")
-        file = tmp_path / f"called_{len(names)}/kernels.cpp"
-        syntax_of(file)
-        return file.read_text(encoding="utf-8")
-
-    around = "".join(re.findall(r"^struct Given \{.*?^\};", built(["pushed", "pulled"]), re.M | re.S))
-    words = sorted({word for word in re.findall(r"\b[a-z]\w*\b", around) if free(word)} - {"wanderer"} | {"k", "rows"})
-    assert "arrays" in words
-    for names in (words, words[1:]):  # the other half at neighbours
-        built(names)
 
 
 def syntax_of(file: Path) -> None:
