@@ -53,7 +53,7 @@ def test_the_programs_print_what_they_say(number: int, tmp_path: Path) -> None:
 def test_the_programs_need_no_more_than_torch() -> None:
     """And what the README names: it tells to install no trainers, which the tests have as well."""
     imports = [line for block in blocks("python") for line in block.splitlines() if re.match("from|import", line)]
-    assert len(imports) == 2
+    assert len(imports) == 3
     missing = ("lightning_fabric", "datasets", "sklearn", "PIL", "matplotlib")
     program = "\n".join(["import sys", f"sys.modules.update(dict.fromkeys({missing!r}))", *imports])
     done = processes.python("-c", program, fork=False)

@@ -616,9 +616,9 @@ struct Given {
             layout(layout), rooms(work)
     {
     }
-    // What step k reads of what has a value for every step.
-    void step(long k) {
-        noise = noise_numbers::frame(at, frames[0], k, layout + 0, rooms + 0 * at.block);
+    // What a step reads, by its number, of what has a value for every step.
+    void step(long number) {
+        noise = noise_numbers::frame(at, frames[0], number, layout + 0, rooms + 0 * at.block);
     }
 };
 

@@ -682,12 +682,12 @@ struct Given {
         , frames(frames)
     {
     }
-    // What step k reads of what has a value for every step.
-    void step(long k) {
-        R* const* const rows = frames.at_step(k);
-        g = rows[0];
-        target = rows[1];
-        z = rows[2];
+    // What a step reads, by its number, of what has a value for every step.
+    void step(long number) {
+        R* const* const values = frames.at_step(number);
+        g = values[0];
+        target = values[1];
+        z = values[2];
     }
 };
 

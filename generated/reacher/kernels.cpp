@@ -751,11 +751,11 @@ struct Given {
         , frames(frames)
     {
     }
-    // What step k reads of what has a value for every step.
-    void step(long k) {
-        R* const* const rows = frames.at_step(k);
-        f = rows[0];
-        g = rows[1];
+    // What a step reads, by its number, of what has a value for every step.
+    void step(long number) {
+        R* const* const values = frames.at_step(number);
+        f = values[0];
+        g = values[1];
     }
 };
 

@@ -322,7 +322,10 @@ def test_what_finds_the_values_of_a_step_gives_way_to_names_of_a_spec(
 ) -> None:
     """The members of the C++ that holds coefficients, in a layer with an input by step."""
     grid = Lattice(*axes)
-    u, drive = Field("u", grid), Input("drive", grid, time_dependent=True)
+    u, drive = (
+        Field("u", grid),
+        sp.Add(*(Input(n, grid, time_dependent=True) for n in ("drive", "k", "rows", "number"))),
+    )
     rates = sp.Add(*(Param(n, positive=True, per="channel") for n in ("frames", "layout", "whole")))
     system = System(
         name="framed", domain=grid, fields=(u,), hamiltonian=rates * u**2 / 2 - drive * u,

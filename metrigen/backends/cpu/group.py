@@ -152,19 +152,19 @@ def sum_size(array: Array, points: Points) -> str:
 
 
 def _frame(group: Group, index: int, place: int, points: bool) -> dict[str, str]:
-    """How what has a value for every step is taken for step k, from frame to frame."""
+    """How what has a value for every step is taken for one of them, from frame to frame."""
     array = group.fixed[index]
     if points:
-        row = f"rows[{index}]"
+        row = f"values__[{index}]"
         return {"from": "", "line": f"{array.name} = {'*' * (array.kind is Kind.SCALAR)}{row};"}
     if array.kind is Kind.SCALAR:
-        return {"from": f"arrays[{index}]", "line": f"{array.name} = frames[{place}][k];"}
+        return {"from": f"arrays[{index}]", "line": f"{array.name} = frames[{place}][number__];"}
     start = f"arrays[{index}] + (sample * channels + first) * layout[{2 * place}]"
-    now = f"frames[{place}] + k * layout[{2 * place + 1}]"
+    now = f"frames[{place}] + number__ * layout[{2 * place + 1}]"
     if array.noise:
         start = f"noise__numbers::frames(arrays[{index}], sample * channels + first, layout + {2 * place})"
         room = len(group.imported) + [a.name for a in group.fixed if a.noise].index(array.name)
-        now = f"noise__numbers::frame(at, frames[{place}], k, layout + {2 * place}, rooms__ + {room} * at.block)"
+        now = f"noise__numbers::frame(at, frames[{place}], number__, layout + {2 * place}, rooms__ + {room} * at.block)"
     taken = f"import_planes(at, {now}, {array.name});" if array.name in group.imported else f"{array.name} = {now};"
     return {"from": start, "line": taken}
 
