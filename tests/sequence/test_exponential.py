@@ -171,11 +171,11 @@ def test_a_conditional_contraction_stays_conditional() -> None:
 def test_rotations_are_written_as_rotations() -> None:
     """No entire function where the angle is at hand: cos and sin, one of each."""
     scan = scan_of(derive(isotropic()))
-    assert scan.propagation.turning
+    assert scan.propagation.rotating
     text = str(scan.propagator.body)
     assert "stumpff" not in text
     assert text.count("sin(") == text.count("cos(") == 1
-    assert not scan_of(derive(SYSTEMS["selective"])).propagation.turning
+    assert not scan_of(derive(SYSTEMS["selective"])).propagation.rotating
 
 
 def test_numpy_agrees_with_the_exponential_far_out() -> None:
