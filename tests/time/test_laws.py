@@ -236,7 +236,7 @@ def test_coefficients_that_a_method_works_out_once_must_not_move() -> None:
 
     with pytest.raises(SpecError, match="Strang does not fit") as caught:
         derive(turned(Strang(1, DT), 1 + sp.cos(t) / 2))
-    assert "turns the channels depends on the time" in str(caught.value.why)
+    assert "rotates the channels depends on the time" in str(caught.value.why)
     derive(turned(Strang(1, DT), sp.S.One))
     derive(turned(ImplicitMidpoint(1, DT), 1 + sp.cos(t) / 2))
 
