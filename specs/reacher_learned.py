@@ -1,8 +1,8 @@
 """Arm of two joints with a learned correction: the Lagrangian of `specs/reacher.py` less a potential V(q, r).
 
-V is a network of the sine and cosine of the shoulder, which may turn round and round, and of the angle of the elbow, which
-has a stop. It is what springs, cables or cogging do that the formula has no term for: forces of the angles alone. What the
-weights u and v can do V can do as well, so that a motion tells the sum of the three and no more.
+V is a network of the sine and cosine of the shoulder, which may turn round and round, and of the angle of the elbow,
+which has a stop. It is what springs, cables or cogging do that the formula has no term for: forces of the angles alone.
+What the weights u and v can do V can do as well, so that a motion tells the sum of the three and no more.
 
 Reference: M. W. Spong, S. Hutchinson, M. Vidyasagar (2006), Robot Modeling and Control, section 7.4.
 """
