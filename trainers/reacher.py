@@ -2,6 +2,7 @@
 
     python -m trainers.reacher                            the published run, on Reacher-v5 (extra control)
     python -m trainers.reacher --models arm --noise 0.01  identification from noisy states, --goals 0 to leave out plans
+    python -m trainers.reacher --models arm,corrected --world sprung  a spring that is in no formula, and is learned
     python -m trainers.reacher --world own                without the simulator
     python -m trainers.reacher --smoke                    seconds; the path through the program, not a result
     python -m trainers.reacher --resume runs/reacher/X    go on where X stopped, bit for bit
@@ -37,7 +38,7 @@ from trainers.command_line import (
 from trainers.common import ROOT, Display, ResumeError, Run, has_checkpoint, make_fabric
 from trainers.durable import write_durably
 from trainers.reacher_report import report
-from trainers.reacher_training import MODELS, TUNED, Options, Task, examine, train
+from trainers.reacher_training import ALL, MODELS, TUNED, Options, Task, examine, train
 from trainers.reacher_worlds import WORLDS, WorldError
 
 PLAN = "plan.json"
@@ -104,7 +105,7 @@ def run_all(fabric: Fabric, members: Members, console: Console) -> None:
 
 
 def main(
-    models: Annotated[str, typer.Option(help=", ".join(MODELS))] = ",".join(MODELS),
+    models: Annotated[str, typer.Option(help=", ".join(ALL))] = ",".join(MODELS),
     episodes: Annotated[str, typer.Option(help="of random actions to learn from")] = "1,2,5,20",
     seeds: Annotated[str, typer.Option(help="of data, weights and plans")] = "0,1,2",
     noise: Annotated[float, typer.Option(help="of the angles as seen, rad; of the speeds ten times that, rad/s")] = 0.0,
@@ -121,8 +122,8 @@ def main(
     """Identify an arm from random actions, plan with it; beside two networks that learn from the same episodes."""
     console = make_console()
     chosen = tuple(models.split(","))
-    if any(model not in MODELS for model in chosen) or len(set(chosen)) < len(chosen):
-        raise typer.BadParameter(f"{models!r} is not a list of some of {', '.join(MODELS)}", param_hint="--models")
+    if any(model not in ALL for model in chosen) or len(set(chosen)) < len(chosen):
+        raise typer.BadParameter(f"{models!r} is not a list of some of {', '.join(ALL)}", param_hint="--models")
     if world not in WORLDS:
         raise typer.BadParameter(f"{world!r} is not one of {', '.join(WORLDS)}", param_hint="--world")
     base = Options(world=world, noise=noise, goals=goals, plans=plans)

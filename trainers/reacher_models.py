@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from generated.reacher import Reacher
+from generated.reacher_learned import ReacherLearned
 
 GEAR = 200.0  # N m of a motor at action 1: the unit of torque, which no trajectory tells
 STEP = 0.02  # seconds that an action holds
@@ -15,9 +18,9 @@ FEATURES = 8  # sine and cosine of both angles, two speeds, two actions
 class Arm(nn.Module):
     """The emitted layer in angles and speeds, (q, r, q', r'); ``finer`` steps of it are one."""
 
-    def __init__(self, layer: Reacher | None = None, finer: int = 1) -> None:
+    def __init__(self, layer: Reacher | ReacherLearned | None = None, finer: int = 1) -> None:
         super().__init__()
-        self.layer = Reacher(1, dtype=torch.float64, dt=STEP) if layer is None else layer
+        self.layer: Any = Reacher(1, dtype=torch.float64, dt=STEP) if layer is None else layer
         self.finer = finer
 
     def forward(self, start: Tensor, inputs: Tensor) -> Tensor:
@@ -38,6 +41,13 @@ class Arm(nn.Module):
     def with_speeds(self, states: tuple[Tensor, ...]) -> Tensor:
         """Angles and speeds (N, T, 4) of a trajectory of the layer."""
         return torch.stack([x[:, 0] for x in (*states[:2], *self._speeds(*states))], -1)
+
+    def force(self, angles: Tensor) -> Tensor:
+        """What its potential does to an arm at rest without torques, (N, 2) in N m of angles (N, 2)."""
+        q, r = (x[:, None] for x in angles.unbind(-1))
+        still = torch.zeros_like(q)
+        rates = self.layer.rates(self.layer.STATE(q, r, still, still), f=still, g=still)
+        return torch.cat(rates[2:], 1)
 
     def _speeds(self, *state: Tensor) -> tuple[Tensor, Tensor]:
         still = torch.zeros_like(state[0])

@@ -13,7 +13,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 Record = Mapping[str, Any]
-NAMES = {"arm": "the spec, learned", "step": "network, next state", "rate": "network, rates"}
+NAMES = {
+    "arm": "the spec, learned",
+    "corrected": "and a learned potential",
+    "step": "network, next state",
+    "rate": "network, rates",
+}
 
 
 def comparison(records: Sequence[Record], path: Path) -> None:

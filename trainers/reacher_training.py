@@ -13,6 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from generated.reacher_learned import ReacherLearned
 from trainers.common import (
     Display,
     Run,
@@ -22,13 +23,15 @@ from trainers.common import (
     spec_hash,
 )
 from trainers.identify import LevenbergMarquardt, physical_errors, uncertainty
-from trainers.reacher_models import Arm, Learned, RateNetwork, StepNetwork
+from trainers.reacher_models import STEP, Arm, Learned, RateNetwork, StepNetwork
 from trainers.reacher_planner import SUCCESS, Planner, reach
 from trainers.reacher_worlds import WORLDS, World, free_of_limit, random_episodes
 from trainers.sizes import parameters
 from trainers.trajectories import Shooting, Trajectories, divergence_steps, misses
 
 MODELS = ("arm", "step", "rate")
+PACKAGES = {"arm": "reacher", "corrected": "reacher_learned"}  # models that are an emitted layer
+ALL = (*MODELS, "corrected")
 SCALE = (1.0, 1.0, 10.0, 10.0)  # of a state: noise of speeds is ten times that of angles, in seconds
 HELD, UNSEEN = 100_000, 200_000  # seeds of held-out episodes and of the goals of the test
 HELD_STEPS = 20  # of a rollout on held-out episodes
@@ -40,11 +43,13 @@ WARM_UP = 0.05  # of the optimiser steps of a network
 class Options:
     """What determines the result of a run; kept in the checkpoint.
 
-    model     "arm" (the emitted layer), "step" (a network for the next state) or "rate" (one for the rates)
+    model     "arm" (the emitted layer), "corrected" (the one with a learned potential beside the formula), "step" (a
+              network for the next state) or "rate" (one for the rates)
     episodes  of random actions, 50 steps each, that it learns from
     noise     deviation of the angles as seen, in radians; of the speeds ten times as much, in radians a second
     window    steps of a rollout in the loss
-    steps     of the optimiser: Levenberg and Marquardt's for the arm, AdamW for networks
+    steps     of the optimiser: Levenberg and Marquardt's for an arm, AdamW for networks
+    reach     how far a number of an arm moves in one of its steps
     batch, lr, decay, hidden, linear   of networks: windows a step, peak learning rate, weight decay, width, and
                                        whether a linear map stands beside the two hidden layers
     goals     unseen ones of the test, 0 for none; plans: how many the planner tries at a time
@@ -57,6 +62,7 @@ class Options:
     noise: float = 0.0
     window: int = 5
     steps: int = 10
+    reach: float = 1.0
     batch: int = 128
     lr: float = 1e-2
     decay: float = 0.3
@@ -70,6 +76,7 @@ class Options:
 # What a model is trained with: the arm takes few steps on all windows.
 TUNED: Mapping[str, Mapping[str, Any]] = {
     "arm": {"steps": 10, "window": 5},
+    "corrected": {"steps": 50, "window": 10, "reach": 10.0},
     "step": {"steps": 1500, "window": 1, "hidden": 64},
     "rate": {"steps": 1000, "window": 1, "hidden": 32},
 }
@@ -93,7 +100,7 @@ class Task:
         if options.noise:
             deviation = options.noise * torch.tensor(SCALE, dtype=torch.float64)
             whole = whole.noisy(deviation, torch.Generator().manual_seed(options.seed))
-        stride = options.window if options.model == "arm" else 1  # its starts are unknowns: no state is used twice
+        stride = options.window if options.model in PACKAGES else 1  # its starts are unknowns: no state is used twice
         return cls(
             world,
             whole.windows(options.window, stride, usable),
@@ -102,8 +109,9 @@ class Task:
 
 
 def make_network(options: Options, task: Task) -> nn.Module:
-    if options.model == "arm":
-        return Shooting(Arm(), task.seen, torch.tensor(SCALE, dtype=torch.float64))
+    if options.model in PACKAGES:
+        arm = Arm(ReacherLearned(1, dtype=torch.float64, dt=STEP)) if options.model == "corrected" else Arm()
+        return Shooting(arm, task.seen, torch.tensor(SCALE, dtype=torch.float64))
     states = task.seen.states
     speed, change = states[..., 2:].std((0, 1)).float(), states.diff(dim=1).std((0, 1)).float()
     kind = StepNetwork if options.model == "step" else RateNetwork
@@ -131,7 +139,7 @@ def network_loss(model: nn.Module, seen: Trajectories, change: Tensor) -> Tensor
 
 def optimiser_of(network: nn.Module, options: Options) -> torch.optim.Optimizer:
     if isinstance(network, Shooting):
-        return LevenbergMarquardt(network, local=("starts",), reach=1.0)
+        return LevenbergMarquardt(network, local=("starts",), reach=options.reach)
     return torch.optim.AdamW(network.parameters(), lr=options.lr, weight_decay=options.decay)
 
 
@@ -147,7 +155,8 @@ def train(
     network = make_network(options, task).to(fabric.device)
     optimizer = optimiser_of(network, options)
     model = network if isinstance(network, Shooting) else fabric.setup_module(network)
-    origin: dict[str, Any] = {"package": "reacher", "spec": spec_hash("reacher"), "options": asdict(options)}
+    package = PACKAGES.get(options.model, "reacher")  # a network has no spec: that of what it stands beside
+    origin: dict[str, Any] = {"package": package, "spec": spec_hash(package), "options": asdict(options)}
     start = begin(run, display, origin["spec"], network, optimizer, resume=resume)
     done = start.step
     if done == 0:
@@ -197,13 +206,15 @@ def _step(
 
 
 def identified(network: Shooting, task: Task) -> dict[str, dict[str, float | None]]:
-    """Every number of the spec: what was found, its error (None: the data do not tell), that of the simulator."""
+    """Every number of the formula: what was found, its error (None: the data do not tell), that of the simulator."""
     optimiser = LevenbergMarquardt(network, local=("starts",))
     said = uncertainty(optimiser.curvature(task.seen))
-    names = [name.rpartition("raw_")[2] for name in optimiser.shared]
     arm, truth = predictor(network), task.world.truth()
     assert isinstance(arm, Arm)
-    errors = physical_errors(arm.layer, names, said.errors)
+    owner = [name.rpartition("raw_")[2] for name, p in optimiser.shared.items() for _ in range(p.numel())]
+    places = [i for i, name in enumerate(owner) if name in truth]  # weights of a correction mean nothing one by one
+    names = [owner[i] for i in places]
+    errors = physical_errors(arm.layer, names, said.errors[places])
     return {
         name: {"found": getattr(arm.layer, name).item(), "error": _finite(errors[name]), "truth": truth[name]}
         for name in names
@@ -216,10 +227,24 @@ def _finite(value: float) -> float | None:
 
 @torch.no_grad()
 def carried(model: nn.Module, held: Trajectories) -> dict[str, float]:
-    """On held-out windows: the root mean square error of the angles at the end, and steps until they are lost."""
+    """On held-out windows: the root mean square error of the angles after one step and at the end, and steps until
+    they are lost."""
     missed = misses(model(held.start, held.inputs)[..., :2], held.later[..., :2], torch.ones(2, dtype=torch.float64))
-    root = missed[:, -1].square().mean().sqrt()
-    return {"angle_error": float(root), "steps_within": float(divergence_steps(missed, LOST).double().mean())}
+    first, root = (missed[:, i].square().mean().sqrt() for i in (0, -1))
+    return {
+        "step_error": float(first),
+        "angle_error": float(root),
+        "steps_within": float(divergence_steps(missed, LOST).double().mean()),
+    }
+
+
+@torch.no_grad()
+def force_missed(arm: Arm, task: Task) -> dict[str, float]:
+    """Forces on an arm at rest at the angles of held-out windows, N m: root mean square, and that of what is missed."""
+    angles = task.held.states[..., :2].flatten(0, 1)
+    true = task.world.force(angles)
+    missed = arm.force(angles) - true
+    return {"force": float(true.square().mean().sqrt()), "force_error": float(missed.square().mean().sqrt())}
 
 
 def examine(network: nn.Module, options: Options, task: Task, run: Run, display: Display) -> None:
@@ -229,6 +254,8 @@ def examine(network: nn.Module, options: Options, task: Task, run: Run, display:
     figures: dict[str, Any] = carried(model, task.held)
     if isinstance(network, Shooting):
         figures["numbers"] = identified(network, task)
+        assert isinstance(model, Arm)
+        figures |= force_missed(model, task)
     if options.goals:
         seeds = [UNSEEN + i for i in range(options.goals)]
         away = reach(model, task.world, seeds, Planner(population=options.plans), options.seed,

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from generated.reacher import Reacher
+from generated.reacher_learned import ReacherLearned
 from trainers.reacher_models import STEP, Arm
 from trainers.trajectories import Trajectories
 
@@ -39,6 +40,9 @@ class World(Protocol):
 
     def truth(self) -> dict[str, float]:
         """The numbers of the spec that the simulator has."""
+
+    def force(self, angles: Tensor) -> Tensor:
+        """What it does to an arm at rest without torques, (N, 2) in N m of angles (N, 2)."""
 
 
 def fingertip(states: Tensor) -> Tensor:
@@ -108,6 +112,10 @@ class Mujoco:
         damping = model.dof_damping
         return found | {"d_q": float(damping[0]), "d_r": float(damping[1]), "u": 0.0, "v": 0.0}
 
+    def force(self, angles: Tensor) -> Tensor:
+        stiffness = torch.from_numpy(self.arm.model.jnt_stiffness[:2].copy())
+        return -stiffness * angles  # springs are at rest at 0
+
     def _inertia(self) -> np.ndarray:
         import mujoco
 
@@ -121,14 +129,33 @@ class Mujoco:
         return state
 
 
+class Sprung(Mujoco):
+    """Reacher-v5 with a spring at the elbow, which no term of the spec stands for. Raises WorldError as Mujoco does."""
+
+    def __init__(self, stiffness: float = 40.0) -> None:
+        super().__init__()
+        self.arm.model.jnt_stiffness[1] = stiffness  # N m a radian
+
+
 class Own:
-    """The emitted layer with numbers of its own and four steps in the place of one; its elbow has no stop."""
+    """The emitted layer with numbers of its own and four steps in the place of one; its elbow has no stop.
+
+    spring   N m: V = spring log cosh(r), a spring at the elbow that pulls with no more than this, and is in no spec
+    """
 
     NUMBERS: ClassVar = {"a": 1.0, "b": 1.0, "c": 2e-4, "k": 3e-4, "u": 0.0, "v": 0.0, "d_q": 1.0, "d_r": 1.0}
 
-    def __init__(self, **numbers: float) -> None:
+    def __init__(self, spring: float = 0.0, **numbers: float) -> None:
         self.numbers = self.NUMBERS | numbers
-        self.arm = Arm(Reacher(1, init=self.numbers, dtype=torch.float64, dt=STEP / 4), finer=4)
+        layer: Reacher | ReacherLearned
+        if spring:
+            layer = ReacherLearned(1, init=self.numbers, dtype=torch.float64, dt=STEP / 4)
+            unit = torch.zeros_like(layer.V)
+            unit[0, 0, 2], unit[0, 0, -1] = 1.0, spring  # weight of r, gain
+            layer.V = unit
+        else:
+            layer = Reacher(1, init=self.numbers, dtype=torch.float64, dt=STEP / 4)
+        self.arm = Arm(layer, finer=4)
 
     def begin(self, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
         states, goals = [], []
@@ -147,5 +174,9 @@ class Own:
     def truth(self) -> dict[str, float]:
         return dict(self.numbers)
 
+    @torch.no_grad()
+    def force(self, angles: Tensor) -> Tensor:
+        return self.arm.force(angles)
 
-WORLDS: dict[str, type[Mujoco] | type[Own]] = {"mujoco": Mujoco, "own": Own}
+
+WORLDS: dict[str, type[Mujoco] | type[Own]] = {"mujoco": Mujoco, "sprung": Sprung, "own": Own}
