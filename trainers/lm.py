@@ -45,10 +45,9 @@ from trainers.common import (
     spec_hash,
 )
 from trainers.lm_data import SPLITS, Corpus, DataError, load_corpus, windows
-from trainers.lm_generate import PACKAGES
 from trainers.lm_report import examine, report
 from trainers.lm_score import bits_per_byte, score_text
-from trainers.lm_variants import ABLATIONS, DEFAULT, VARIANTS, Sizes, build
+from trainers.lm_variants import ABLATIONS, DEFAULT, PACKAGES, VARIANTS, Sizes, build
 from trainers.sizes import parameters
 from trainers.weights import save_weights
 

@@ -17,10 +17,9 @@ import typer
 from trainers.command_line import make_console, told
 from trainers.common import ROOT, spec_hash
 from trainers.lm_score import stream
-from trainers.lm_variants import VARIANTS, Sizes, build
+from trainers.lm_variants import PACKAGES, VARIANTS, Sizes, build
 from trainers.weights import read_weights
 
-PACKAGES = ("lm", "lm_memory")  # whose physics the weights belong to
 WEIGHTS = ROOT / "trainers" / "checkpoints" / "lm.safetensors"
 PROMPT = "MENENIUS:\n"
 

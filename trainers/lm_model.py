@@ -163,16 +163,12 @@ class OscillatorLM(nn.Module):
         scale = 1 / math.sqrt((4 if physics.memory else 2) * layers)
         self.layers = nn.ModuleList(Layer(width, oscillators, modes, rank, scale, physics) for _ in range(layers))
         memories = [Memory(width, heads, size, scale) for _ in range(layers if physics.memory else 0)]
-        self.held = sum(memories[0].parts) if memories else 0
+        # Numbers of the state of a layer: its oscillators, q and p, and its memory.
+        self.parts = 2 * oscillators, sum(memories[0].parts) if memories else 0
         self.memories = nn.ModuleList(memories)
         self.norm = RMSNorm(width)
         self.head = nn.Linear(width, 256, bias=False)
         nn.init.normal_(self.head.weight, std=HEAD)
-
-    @property
-    def parts(self) -> tuple[int, int]:
-        """Numbers of the state of a layer: its oscillators, q and p, and its memory."""
-        return 2 * self.oscillators, self.held
 
     def start(self, batch: int) -> Tensor:
         """The state before any text, (layers, batch, sum of ``parts``): oscillators at rest, memories empty."""

@@ -11,6 +11,8 @@ from trainers.lm_gpt import GPT
 from trainers.lm_model import FULL, OscillatorLM, Physics
 from trainers.sizes import matched, parameters
 
+PACKAGES = ("lm", "lm_memory")  # of the physics of all but the GPT
+
 
 @dataclass(frozen=True)
 class Sizes:

@@ -53,9 +53,8 @@ from trainers.common import (
     spec_hash,
 )
 from trainers.lm import adamw, rate
-from trainers.lm_generate import PACKAGES
 from trainers.lm_score import device_of
-from trainers.lm_variants import VARIANTS, Sizes, build
+from trainers.lm_variants import PACKAGES, VARIANTS, Sizes, build
 from trainers.recall_report import Case, report
 from trainers.recall_tasks import NOTHING, TASKS, batch_of
 from trainers.sizes import parameters

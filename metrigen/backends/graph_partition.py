@@ -144,11 +144,11 @@ def is_even(program: Program) -> bool:
 
 def _signs(s: Map, signs: Mapping[str, int]) -> dict[str, int] | None:
     """Array -> 1 where it is even, -1 where it is odd; None where one is neither, or a sum is not even."""
-    reversed_ = {a: -a for e in s.expressions for a in e.atoms(Load) if signs.get(a.array) == -1}
+    opposite = {a: -a for e in s.expressions for a in e.atoms(Load) if signs.get(a.array) == -1}
 
     def sign(expr: sp.Expr) -> int:
         whole = _inlined(expr, dict(s.lets))
-        other = whole.xreplace(reversed_)
+        other = whole.xreplace(opposite)
         return next((k for k in (1, -1) if sp.expand(other - k * whole) == 0), 0)
 
     found = {n: sign(e) for n, e in s.stores}
