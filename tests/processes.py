@@ -9,6 +9,7 @@ begins from nothing.
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import multiprocessing
 import os
 import runpy
@@ -21,6 +22,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -73,13 +75,20 @@ def ranks(count: int, name: str, *arguments: object, **environment: str) -> Done
     if not FORKS:
         launcher = ("torch.distributed.run", "--standalone", "--nproc-per-node", count, "-m", name)
         return python("-m", *launcher, *arguments, **environment)
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = str(found.getsockname()[1])
-    same = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
-            "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "none", **environment}  # fmt: skip
+    import torch.distributed
+
+    # This process holds the store, as torchrun's agent does: no port that another takes before a rank listens on it.
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    same = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True",
+            "TORCHELASTIC_RESTART_COUNT": "0", "TORCHELASTIC_RUN_ID": "none", "GLOO_SOCKET_IFNAME": _loopback(),
+            "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "GROUP_RANK": "0", **environment}  # fmt: skip
     own = [_changed({**same, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(count)]
     return _forked([Call(("-m", name, *map(str, arguments)), environment, ROOT) for environment in own])
+
+
+def _loopback() -> str:
+    """The interface of this machine to itself: ranks meet whatever the name of the machine stands for."""
+    return next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
 
 
 def _changed(environment: Mapping[str, str | None]) -> dict[str, str]:
@@ -108,30 +117,40 @@ def _forked(calls: list[Call]) -> Done:
             path.touch()
         processes: list[BaseProcess] = []
         for call in calls:
-            processes.append(context.Process(target=_work, args=(call, printed)))
+            processes.append(context.Process(target=_work, args=(call, printed, 0.9 * SECONDS)))
             processes[-1].start()
-        end = time.monotonic() + SECONDS
         try:
-            for process in processes:
-                process.join(max(0.0, end - time.monotonic()))
-                if process.exitcode is None:
-                    raise subprocess.TimeoutExpired(calls[0].words, SECONDS, *(path.read_bytes() for path in printed))
+            stuck = not _ended(processes)
+            codes = [process.exitcode for process in processes]
         finally:
             for process in processes:
                 process.kill()
                 process.join()
-        codes = [process.exitcode for process in processes]
         out, err = (path.read_text(encoding="utf-8", errors="replace") for path in printed)
+    if stuck:
+        raise AssertionError(f"{calls[0].words} did not end in {SECONDS} s; what it printed:\n{out}{err}")
     code = next((code for code in codes if code), 0)
     return subprocess.CompletedProcess(calls[0].words, code or 0, out, err)
 
 
-def _work(call: Call, printed: list[Path]) -> None:
+def _ended(processes: list[BaseProcess]) -> bool:
+    """Whether all end in time. As torchrun does, nobody waits for the others of one that failed."""
+    end = time.monotonic() + SECONDS
+    running = list(processes)
+    while running and not any(process.exitcode for process in processes):
+        if not connection.wait([process.sentinel for process in running], end - time.monotonic()):
+            return False
+        running = [process for process in running if process.exitcode is None]
+    return True
+
+
+def _work(call: Call, printed: list[Path], patience: float) -> None:
     """In the fork: become ``python words``."""
     for number, path in enumerate(printed, 1):
         opened = os.open(path, os.O_WRONLY | os.O_APPEND)
         os.dup2(opened, number)
         os.close(opened)
+    faulthandler.dump_traceback_later(patience)  # where it stands, should it not end
     os.environ.clear()
     os.environ.update(call.environment)
     os.chdir(call.cwd)
