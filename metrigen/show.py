@@ -14,7 +14,7 @@ from metrigen.package.cost import Cost
 from metrigen.package.report import Report
 from metrigen.package.sections import integrator_sentences, shape_text
 from metrigen.package.stencils import boundary_sentence, stencil_text
-from metrigen.package.wave_report import wave_text
+from metrigen.package.von_neumann import wave_text
 
 
 def heading_text(report: Report) -> str:
@@ -28,7 +28,7 @@ def upper_text(report: Report) -> str:
 
 
 def lower_text(report: Report) -> str:
-    """What stands below the laws: stencils, small waves, limits."""
+    """What stands below the laws: stencils, von Neumann analysis, limits."""
     if report.layer is None:
         stencils = wrapped(f"There is no lattice form: {report.unbuilt}.", WIDTH, "  ")
     else:
@@ -37,7 +37,7 @@ def lower_text(report: Report) -> str:
     waves = [row for line in wave_text(report.waves) for row in wrapped(line, WIDTH, "  ", "      ")]
     sentences = integrator_sentences(report.derivation, report.waves)
     limits = [row for sentence in sentences for row in wrapped(sentence, WIDTH, "  ", "    ")]
-    blocks = (("Stencils", stencils), ("Small waves", waves), ("Integrator and limits", limits))
+    blocks = (("Stencils", stencils), ("Von Neumann analysis", waves), ("Integrator and limits", limits))
     return "\n\n".join("\n".join([title, *rows]) for title, rows in blocks) + "\n"
 
 

@@ -313,7 +313,7 @@ def test_a_step_above_the_limit_is_told_once(tmp_path: Path, declared: str, recw
     assert not recwarn.list
     layer = make(2, dt=1.5)
     (warning,) = recwarn.list
-    told = "dt = 1.5 is above the step limit 1 of small waves at the declared start of the parameters"
+    told = "dt = 1.5 is above the step limit 1 of the von Neumann analysis at the declared start of the parameters"
     assert str(warning.message) == f"{name.capitalize()}: {told}"
     assert warning.filename == __file__
     for _ in range(2):

@@ -191,7 +191,7 @@ def test_the_limit_at_an_amplitude(potential: sp.Expr, squared: sp.Expr | None) 
 def test_show_says_about_which_state_the_limit_speaks(home: Path) -> None:
     (home / "spec.py").write_text(WAVE.replace("c2 * grad(phi).square / 2", "c2 * grad(phi).square / 2 - phi**4 / 4"))
     text = " ".join(CliRunner().invoke(app, ["show", "spec.py"]).stdout.split())
-    assert "The step limit is that of small waves about phi = 0, pi_phi = 0." in text
+    assert "The step limit is that of the von Neumann analysis about phi = 0, pi_phi = 0." in text
     assert "dt_max = 2/sqrt(8*c2 + 3*amplitude**2)" in text
     (home / "spec.py").write_text(WAVE)
     text = " ".join(CliRunner().invoke(app, ["show", "spec.py"]).stdout.split())

@@ -1,4 +1,4 @@
-"""Values of SymPy expressions by walking the tree, for any array type with the usual operators."""
+"""Values of SymPy expressions node by node, for any array type with the usual operators."""
 
 from __future__ import annotations
 

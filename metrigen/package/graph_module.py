@@ -19,7 +19,7 @@ from metrigen.package.graph_arguments import (
 )
 from metrigen.package.graph_stepping import forward_steps, opened
 from metrigen.package.module import Parts, indented
-from metrigen.package.reading import BALANCE_DOC, RATES_DOC, clocked, exactly, halfway, rates_return, reads_time
+from metrigen.package.readouts import BALANCE_DOC, RATES_DOC, clocked, exactly, halfway, rates_return, reads_time
 from metrigen.package.settings import (
     config_constants,
     dt_argument,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from metrigen.discretise.steady_programs import LinearSteady, NonlinearSteady
 from metrigen.emit.render import tuple_text
 from metrigen.ir.implicit import Equation
-from metrigen.layers.joint import joint
+from metrigen.layers.fused_readout import fused_readout
 from metrigen.layers.layer import Layer
 from metrigen.package import neural
 from metrigen.package.arguments import (
@@ -22,7 +22,7 @@ from metrigen.package.assembly import Package, backend_constants
 from metrigen.package.call_docs import sites, solve_doc, written
 from metrigen.package.checks import declarations, watched
 from metrigen.package.module import Parts, indented
-from metrigen.package.reading import clocked, density_method, diagnostic_methods, exactly, readout_method
+from metrigen.package.readouts import clocked, density_method, diagnostic_methods, exactly, readout_method
 from metrigen.package.settings import (
     config_constants,
     dt_argument,
@@ -116,7 +116,7 @@ def _solvers(layer: Layer) -> tuple[str, ...]:
 def _methods(package: Package) -> list[str]:
     layer = package.layer
     forward = forward_steps(package) if layer.shape.stepping else _forward_steady(package)
-    found = joint(layer)
+    found = fused_readout(layer)
     forward += forward_readout(layer, found) if found and package.registers("evolve_readout") else []
     forward += rollout_readout(layer, found) if found and package.registers("rollout_readout") else []
     lines = ["", *forward, *readout_method(package), *density_method(layer, "energy")]

@@ -66,7 +66,7 @@ def limit_sentences(derivation: Derivation) -> list[str]:
     bound = amplitude_limit(derivation)
     if bound is not None and bound == derivation.step_limit and not bound.has(AMPLITUDE):
         return ["The step limit holds at every state: it does not depend on the fields."]
-    small = f"The step limit is that of small waves about {state}."
+    small = f"The step limit is that of the von Neumann analysis about {state}."
     if bound is None:
         return [small, "No bound is known for larger ones: a state of larger amplitude may need a shorter step."]
     if not bound.has(AMPLITUDE):

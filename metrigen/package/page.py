@@ -16,7 +16,7 @@ from metrigen.package.pictures import stencil_pictures, wave_pictures
 from metrigen.package.report import Report
 from metrigen.package.sections import integrator_sentences, shape_text
 from metrigen.package.stencils import boundary_sentence, stencil_text
-from metrigen.package.wave_report import formulas, wave_table
+from metrigen.package.von_neumann import formulas, wave_table
 
 
 def page(report: Report, cost: Cost | None) -> str:
@@ -67,9 +67,9 @@ def _wave_intro(report: Report) -> list[str]:
     name, k = (latex(Symbol(c)) for c in (symbols.matrix, symbols.vector))
     wave = rf"\hat{{z}} e^{{i {k} \cdot x}}"
     if symbols.steady:
-        return ["The operator dF/du of the steady state multiplies a small wave ", _inline(wave),
+        return ["The operator dF/du of the steady state multiplies a plane wave ", _inline(wave),
                 " by ", _inline(f"{name}({k})"), ". Entries that vanish are left out."]  # fmt: skip
-    return ["A small wave ", _inline(f"z + {wave}"), " about a constant state ", _inline("z"),
+    return ["A plane wave ", _inline(f"z + {wave}"), " about a constant state ", _inline("z"),
             " obeys ", _inline(rf"\partial_t \hat{{z}} = {name}({k}) \hat{{z}}"),
             ". Entries that vanish are left out; a channel matrix stands for one of its eigenvalues."]  # fmt: skip
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from metrigen.emit.notation import text
 from metrigen.emit.svg import Line, Mark, line_plot, stencil_grid
-from metrigen.package.wave_report import WaveReport, directions, wave_vectors
+from metrigen.package.von_neumann import WaveReport, directions, wave_vectors
 
 _POINTS = 121
 _SMALL = 1e-9

@@ -12,7 +12,7 @@ from metrigen.discretise.dynamics import Dynamics
 from metrigen.errors import SpecError
 from metrigen.ir.nodes import Program
 from metrigen.package.cost import Cost, cost_of, default_shape
-from metrigen.package.wave_report import WaveReport, wave_report
+from metrigen.package.von_neumann import WaveReport, wave_report
 from metrigen.physics.derivation import Derivation, Law
 from metrigen.physics.derive import derive
 from metrigen.programs import Lowered, assembled, discretised, passed, passes_of, whole_step
@@ -96,6 +96,6 @@ def _report_of(spec: Spec, begin: Callable[[str], None]) -> Report:
         laws = (*laws, *layer.lowering.laws(layer, made))
     begin("optimise")
     programs = {} if lowered is None else {name: passed(p, passes_of(name)) for name, p in lowered.programs().items()}
-    begin("small waves")
+    begin("von Neumann analysis")
     waves = wave_report(derivation, layer, None if lowered is None else whole_step(lowered))
     return Report(spec, derivation, laws, layer, lowered, programs, waves, unbuilt)

@@ -1,4 +1,4 @@
-"""What DERIVATION.md says beyond the continuum: stencils, small waves, the integrator, readout, cost per site."""
+"""What DERIVATION.md says beyond the continuum: stencils, von Neumann analysis, integrator, readout, cost per site."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metrigen.package.cost import Cost, cost_of, default_shape
 from metrigen.package.notices import limit_sentences
 from metrigen.package.solves import solve_sections
 from metrigen.package.stencils import boundary_sentence, stencil_text
-from metrigen.package.wave_report import WaveReport, wave_markdown, wave_report
+from metrigen.package.von_neumann import WaveReport, wave_markdown, wave_report
 from metrigen.physics.derivation import Derivation
 from metrigen.programs import whole_step
 from metrigen.spec.contracts import Stepper
@@ -33,7 +33,7 @@ def sections(package: Package) -> list[tuple[str, str]]:
         *neural.section(layer),
         *solve_sections(package),
         ("Stencils", f"{boundary_sentence(lowered.dynamics)}\n\n```text\n{stencil_text(lowered.dynamics)}\n```"),
-        ("Small waves", wave_markdown(waves)),
+        ("Von Neumann analysis", wave_markdown(waves)),
         ("Integrator", " ".join(integrator_sentences(derivation, waves))),
         ("Readout", readout),
         ("Cost per site", cost_markdown(cost, reads)),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from metrigen.layers.layer import Layer
 from metrigen.package.arguments import floats, parameters, time_step
-from metrigen.package.waves import limit_value
+from metrigen.package.fourier import limit_value
 
 
 def steps_lines(layer: Layer) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from metrigen.emit.render import tuple_text
 from metrigen.ir.nodes import Program
-from metrigen.layers.joint import Joint
+from metrigen.layers.fused_readout import FusedReadout
 from metrigen.layers.layer import Layer
 from metrigen.package import neural
 from metrigen.package.arguments import arguments, floats, handed_in, inputs_of, noises, step_length, timed, value
@@ -52,7 +52,7 @@ def forward_steps(package: Package) -> list[str]:
     ]
 
 
-def forward_readout(layer: Layer, found: Joint) -> list[str]:
+def forward_readout(layer: Layer, found: FusedReadout) -> list[str]:
     state = f"{layer.source.class_name}State"
     read = arguments(layer, layer.programs["readout"], layer.lowered.fields[0], layer.lowered.fields, _ready(layer))
     fixed = [a.name for a in found.fixed]
@@ -79,7 +79,7 @@ def forward_readout(layer: Layer, found: Joint) -> list[str]:
     ]
 
 
-def rollout_readout(layer: Layer, found: Joint) -> list[str]:
+def rollout_readout(layer: Layer, found: FusedReadout) -> list[str]:
     """The private method behind ``rollout_readout``: readouts (B, R*C, n, *S), then the last state."""
     read = arguments(
         layer, layer.programs["readout"], layer.lowered.fields[0], (*layer.lowered.fields, *found.steps), _ready(layer)

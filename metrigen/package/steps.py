@@ -7,7 +7,7 @@ import sympy as sp
 from metrigen.emit.notation import text
 from metrigen.errors import Warned
 from metrigen.layers.layer import Layer
-from metrigen.package.waves import chosen_dt, limit_value
+from metrigen.package.fourier import chosen_dt, limit_value
 from metrigen.physics.derivation import Derivation
 from metrigen.physics.step_bounds import largest_limit, largest_step, smallest_limit
 

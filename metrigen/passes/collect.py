@@ -1,4 +1,4 @@
-"""Sum up coefficients before the sites are walked: a polynomial in the values at the sites, its coefficients named.
+"""Sum up coefficients before the loop over sites: a polynomial in the values at the sites, its coefficients named.
 
     d (pi - dt/2 (m2 phi + c2 (2 phi - left - right)))  ->  d pi - k0 phi - k1 (2 phi - left - right)
 

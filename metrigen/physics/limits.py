@@ -4,10 +4,10 @@ With the compact Laplacian and spacing h, -D_x^2 has the largest eigenvalue 4/h^
 H gives the largest frequency w or decay rate r of a field. A method is stable up to a number of its own, dt w <= a or
 dt r <= b, which it states in ``step_limit``.
 
-The limit is that of small waves about the state where all fields vanish: a nonlinear term changes V'' with the state,
-and the formula takes the quadratic part. Terms known to be negative are left out, they only slow a wave down. A learned
-function has no quadratic part that is known: its V''(phi) stays in the formula, to be taken at its largest. ``norm_K``
-stands for the spectral norm of a channel matrix K.
+The limit is that of the von Neumann analysis about the state where all fields vanish: a nonlinear term changes V'' with
+the state, and the formula takes the quadratic part. Terms known to be negative are left out, they only slow a wave
+down. A learned function has no quadratic part that is known: its V''(phi) stays in the formula, to be taken at its
+largest. ``norm_K`` stands for the spectral norm of a channel matrix K.
 
 ``amplitude_limit`` bounds V'' over all states whose fields stay within an amplitude: c u^n by c amplitude^n, sines,
 cosines and tanh by 1.
@@ -68,7 +68,7 @@ def _limit(derivation: Derivation, at: Taken) -> sp.Expr | None:
 
 @dataclass(frozen=True)
 class VonNeumann:
-    """The fastest small wave of a derivation, from which a method says how long a step may be.
+    """The fastest linear wave of a derivation, from which a method says how long a step may be.
 
     at   what a slope of an energy is taken to be: where the fields vanish, or bounded within an amplitude
     """

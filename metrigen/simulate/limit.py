@@ -56,7 +56,7 @@ def about_limit(model: Model) -> str:
     if limit is None:
         return f"dt = {model.dt:g}; no step limit is known as a formula here"
     where = "above" if model.dt > limit else "below"
-    return f"dt = {model.dt:g} is {where} the step limit of small waves, {limit:.4g} at these numbers"
+    return f"dt = {model.dt:g} is {where} the step limit of the von Neumann analysis, {limit:.4g} at these numbers"
 
 
 def warnings(model: Model) -> list[Warned]:

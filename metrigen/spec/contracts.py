@@ -67,7 +67,7 @@ class Method(ABC):
         raise self._unstated("a token", "check_token")
 
     def step_limit(self, analysis: VonNeumann) -> sp.Expr | None:
-        """The largest stable time step, from the small waves of the system; None where none is known."""
+        """The largest stable time step, from the von Neumann analysis of the system; None where none is known."""
         return None
 
     @abstractmethod

@@ -104,12 +104,12 @@ def check_evaluated(part: str, expr: sp.Expr) -> None:
 
 
 def _check_matrices(part: str, expr: sp.Expr) -> None:
-    walk = sp.preorder_traversal(expr)
-    for node in walk:
+    nodes = sp.preorder_traversal(expr)
+    for node in nodes:
         if isinstance(node, transposed):
-            walk.skip()
+            nodes.skip()
         elif isinstance(node, mix):
-            walk.skip()
+            nodes.skip()
             _check_matrices(part, node.args[1])
         elif isinstance(node, Param) and node.is_matrix:
             raise SpecError(

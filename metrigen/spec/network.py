@@ -3,7 +3,7 @@
     N(x) = offset + sum_j gain_j act(bias_j + sum_i weight_ij x_i)        j over the hidden units
 
 A derivative of N in its arguments is a sum over the same units, and so is a derivative of that in the weights: the
-kernels walk the units in a loop, whatever the order.
+kernels take the units in a loop, whatever the order.
 """
 
 from __future__ import annotations

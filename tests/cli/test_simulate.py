@@ -190,13 +190,14 @@ def test_a_state_that_is_not_finite_names_the_first_step_and_the_limit(invoke: I
     (home / "fed.py").write_text(FED.format(sign="nonnegative=True"))
     code, out, err = invoke("simulate", "fed.py", "--set", "k=1 + x", *STEPPED, "--dt", "0.5", "--no-pictures")
     assert code == 0  # the limit is that of the largest k, 2/(4 k + 1/4)
-    assert f"dt = 0.5 is above the step limit of small waves, {2 / (4 * 16.5 + 0.25):.4g} at these" in " ".join(
-        err.split()
+    assert (
+        f"dt = 0.5 is above the step limit of the von Neumann analysis, {2 / (4 * 16.5 + 0.25):.4g} at these"
+        in " ".join(err.split())
     )
     assert max(map(len, out.splitlines())) <= 80
     code, out, err = invoke("simulate", "fed.py", "--set", "k=1 + x", *STEPPED, "--dt", "1e4", "--steps", "200")
     assert code == 1
-    assert "dt = 10000 is above the step limit of small waves, 0.03019" in " ".join(err.split())
+    assert "dt = 10000 is above the step limit of the von Neumann analysis, 0.03019" in " ".join(err.split())
 
 
 EVERY = {

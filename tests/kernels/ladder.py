@@ -113,8 +113,8 @@ def results(layer: torch.nn.Module, given: dict[str, torch.Tensor], reads: bool)
         named["readout"] = layer.readout(state, **inputs)
     loss = sum(x.sin().sum() for n, x in named.items() if n != "status")
     if reads and hasattr(layer, "forward_readout"):
-        again, named["joint readout"] = layer.forward_readout(**given)
-        loss = loss + named["joint readout"].cos().sum() + again[0].square().sum()
+        again, named["fused readout"] = layer.forward_readout(**given)
+        loss = loss + named["fused readout"].cos().sum() + again[0].square().sum()
     leaves = {**given, **dict(layer.named_parameters())}
     flowed = torch.autograd.grad(loss, tuple(leaves.values()))
     named = {n: x.detach() for n, x in named.items()}

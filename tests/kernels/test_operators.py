@@ -244,12 +244,12 @@ def test_parameters_keep_their_constraints() -> None:
 
 @pytest.mark.parametrize("steps", [0, 2])
 def test_forward_and_readout_in_one_go(steps: int) -> None:
-    """The joint operator is the readout after the steps: values, gradients, opcheck."""
+    """The fused operator is the readout after the steps: values, gradients, opcheck."""
     found = []
-    for joint in (False, True):
+    for fused in (False, True):
         layer = wave(steps=steps)
         phi, pi = fields(batch=2)
-        if joint:
+        if fused:
             state, value = layer.forward_readout(phi, pi)
         else:
             state = layer(phi, pi)

@@ -95,8 +95,8 @@ def results(layer: torch.nn.Module, given: Named, reads: bool) -> Named:
     if reads:
         force = {"force": given["force"]}
         named["readout"] = layer.readout(state, **force)
-        again, named["joint"] = layer.forward_readout(**given)
-        loss = loss + named["readout"].sin().sum() + named["joint"].cos().sum() + again[0].square().sum()
+        again, named["fused"] = layer.forward_readout(**given)
+        loss = loss + named["readout"].sin().sum() + named["fused"].cos().sum() + again[0].square().sum()
         _, alone = layer.forward_readout(**given)  # nothing flows into its state
         loss = loss + alone.square().sum()
     leaves = {**given, **dict(layer.named_parameters())}

@@ -178,7 +178,7 @@ def test_plots_have_round_ticks_and_break_where_there_is_no_value() -> None:
 
 
 def test_a_field_called_like_the_matrix_has_it_called_otherwise() -> None:
-    from metrigen.package.waves import Symbols
+    from metrigen.package.fourier import Symbols
 
     def symbols(*names: str) -> Symbols:
         return Symbols(names, (), sp.S.One, None, {}, False, taken=frozenset(names))

@@ -23,7 +23,7 @@ from metrigen import (
 )
 from metrigen.ir.interpreter import run
 from metrigen.package.pictures import wave_pictures
-from metrigen.package.wave_report import WaveReport, directions, formulas, wave_markdown, wave_text, wave_vectors
+from metrigen.package.von_neumann import WaveReport, directions, formulas, wave_markdown, wave_text, wave_vectors
 from metrigen.physics.latex import formula
 from tests.lattice.emitted import compiled
 from tests.show.systems import decay, flow, heat, report, screened, wave, x, y

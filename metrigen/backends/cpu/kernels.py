@@ -267,7 +267,7 @@ def _joint(reading: Printed, moving: Printed, lowered: Lowered, points: Points) 
     own = () if equations_in(body) else _of_samples(lowered, points)
     sites = [a.name for a in reading.group.fixed if a.kind is Kind.SITE]
     return render(
-        "kernels_points.cpp.j2" if points else "kernels_joint.cpp.j2",
+        "kernels_points.cpp.j2" if points else "kernels_fused_readout.cpp.j2",
         step_fixed=_words(moving.group.fixed, own), read_fixed=_words(reading.group.fixed),
         reads=[names.index(n) if n in names else -1 for n in state], reads_at_once=_reads_at_once(lowered),
         by_step=[{"read": names.index(n), "fixed": i, "place": driven.index(i)} for n, i in by_step.items()],

@@ -1,7 +1,7 @@
 """Programs as C++ for one tile: the coupled channels of one sample, every plane of them on chip.
 
 A routine runs the fusion groups of a program one after the other over padded planes in a small workspace; a fusion
-group walks the rows in vectors. Where channels are coupled, a fusion group holds all of them at a site, so that a
+group takes the rows in vectors. Where channels are coupled, a fusion group holds all of them at a site, so that a
 channel map is arithmetic on registers. Sums over the sites are gathered in double precision, one number per tile,
 channel and parameter. An equation is a C++ type of its own, and its solution a call of the ``solver`` that the routine
 is handed.

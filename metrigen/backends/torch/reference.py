@@ -11,7 +11,7 @@ from metrigen.emit.render import render
 from metrigen.ir.constraints import walls_of
 from metrigen.ir.nodes import Array, Cayley
 from metrigen.layers.docs import docstring, field_docs
-from metrigen.layers.joint import joint
+from metrigen.layers.fused_readout import fused_readout
 from metrigen.layers.layer import Layer
 from metrigen.layers.operators import solve_programs
 from metrigen.layers.programs import PARTS
@@ -72,7 +72,7 @@ def functions(layer: Layer) -> tuple[Function, ...]:
 def reference_text(layer: Layer, head: str) -> str:
     evolution = layer.lowered.evolution
     domain: Lattice = layer.source.spec.system.lattice
-    found, own, solved = joint(layer), functions(layer), implicit(layer)
+    found, own, solved = fused_readout(layer), functions(layer), implicit(layer)
     called = _called((*own, *(f for parts in solved.values() for f in parts)))
     return render(
         "reference.py.j2",
@@ -101,7 +101,7 @@ def reference_text(layer: Layer, head: str) -> str:
         stepping=layer.shape.stepping,
         driven=driven_places(layer),
         noise=noise_places(layer),
-        joint=found is not None,
+        fused_readout=found is not None,
         **(found.context() if found else {}),
         stencil=isinstance(evolution, StencilSteady),
         monotone=isinstance(evolution, LinearSteady) and evolution.monotone,

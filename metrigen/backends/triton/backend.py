@@ -20,7 +20,7 @@ _WALK = "has no program that can hold what has whole blocks of both rotations, t
 
 _MEMORY = "has no kernel for a matrix memory yet; by its traffic one would take a fifth of torch's chunks"
 _ON_CHIP = (
-    "On a GPU a program walks whole blocks of channels of a sample, a channel a lane: the rotations stay in registers, "
+    "On a GPU a program scans whole blocks of channels of a sample, a channel a lane: the rotations stay in registers, "
     "one gather fetches the channels that rotate together, and what flows into the rotations is summed where they lie, "
     "one partial a sample."
 )

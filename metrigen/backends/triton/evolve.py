@@ -2,7 +2,7 @@
 
 One program owns one (sample, channel) plane, or the planes of a group of channels that a matrix couples; the state
 stays in registers over the steps. The reverse computes the states once more, keeps what the varied step reads of
-them, and walks back. Sums over sites leave one partial per program: the same bits at every run.
+them, and goes back. Sums over sites leave one partial per program: the same bits at every run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Small waves about a constant state: the symbol of the equations, of their lattice form and of one step.
+"""Plane waves about a constant state: the Fourier symbol of the equations, of their lattice form and of one step.
 
 z = z0 + z^ exp(i k.x) obeys z^_t = A(k) z^. Its eigenvalues s are growth rate + i frequency. The continuum has
 A(k) = sum_alpha (df/dz_alpha) (ik)^alpha, the lattice A(k) = sum_o (df/dz[o]) exp(i k.o h); one step multiplies the
@@ -57,7 +57,7 @@ class Symbols:
 
     @property
     def matrix(self) -> str:
-        """What the matrix of small waves is called."""
+        """What the Fourier symbol is called."""
         return next(c for c in ("A", "M", "Q", "matrix") if c not in self.taken)
 
     @property
@@ -83,7 +83,7 @@ def symbols_of(derivation: Derivation, layer: Dynamics, program: Program) -> Sym
     if any(a.name in axes for a in layer.inputs):
         raise Unlinearised("the coefficients depend on the place")
     steady = derivation.system.solves
-    if sum(int(sp.count_ops(e)) for s in maps_in(program, "small waves") for e in s.expressions) > _LARGE:
+    if sum(int(sp.count_ops(e)) for s in maps_in(program, "the von Neumann analysis") for e in s.expressions) > _LARGE:
         raise Unlinearised(f"the equations on the lattice have more than {_LARGE} operations")
     lattice = _entries(respond(program, names), program.outputs, names)
     if any(symbol(t.name) in sp.sympify(c).free_symbols for row in lattice.values() for c in row.values()):

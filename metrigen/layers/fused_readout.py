@@ -11,7 +11,7 @@ from metrigen.programs import TimeStep
 
 
 @dataclass(frozen=True)
-class Joint:
+class FusedReadout:
     """Arrays of the operator: the state, what is fixed over the steps, what else the readout reads.
 
     read   what the readout takes, in its order; ``components`` of it
@@ -39,14 +39,14 @@ class Joint:
         return {
             "others": repr(tuple(others)), "read_at_end": ", ".join(at_end), "components": self.components,
             "state_reads": [self.read.index(n) if n in self.read else -1 for n in state],
-            "other_reads": [self.read.index(n) for n in others], "joint_pairs": pairs,
+            "other_reads": [self.read.index(n) for n in others], "cotangent_pairs": pairs,
             "step_reads": [(before - len(fixed) + i, self.read.index(n)) for n, i in self.steps.items()],
         }  # fmt: skip
 
 
-def joint(layer: Layer) -> Joint | None:
-    """The joint operator of a package that steps; None for a solve, without kernels, and where the readout reads the
-    time, or a value of every step that the steps do not."""
+def fused_readout(layer: Layer) -> FusedReadout | None:
+    """Steps and readout as one operator of a package that steps; None for a solve, without kernels, and where the
+    readout reads the time, or a value of every step that the steps do not."""
     evolution = layer.lowered.evolution
     if not isinstance(evolution, TimeStep) or layer.obstacle:
         return None
@@ -54,7 +54,7 @@ def joint(layer: Layer) -> Joint | None:
     fields, steps = set(layer.lowered.fields), layer.lowered.read_by_step
     if steps is None:
         return None
-    return Joint(
+    return FusedReadout(
         tuple(a for a in body.inputs if a.name in fields),
         tuple(a for a in body.inputs if a.name not in fields),
         tuple(a for a in program.inputs if a.name not in fields and a.name not in steps),

@@ -1,4 +1,4 @@
-"""What a report says of small waves: exact symbols, numbers at the declared start, one sentence for what is missing.
+"""The von Neumann analysis of a report: exact symbols, numbers at the declared start, one sentence for what is missing.
 
 Printed numbers are rounded twice: first far below their own precision, where the last bits of two machines differ,
 then to the digits shown.
@@ -16,8 +16,7 @@ from metrigen.discretise.dynamics import Dynamics
 from metrigen.discretise.rates import rates_program
 from metrigen.emit.notation import latex, text
 from metrigen.ir.nodes import Offset, Program
-from metrigen.package.linear import Unlinearised
-from metrigen.package.waves import (
+from metrigen.package.fourier import (
     Numbers,
     StepMap,
     Symbols,
@@ -30,6 +29,7 @@ from metrigen.package.waves import (
     step_map,
     symbols_of,
 )
+from metrigen.package.linear import Unlinearised
 from metrigen.physics.derivation import Derivation
 
 _QUARTERS = (0.25, 0.5, 0.75, 1.0)
@@ -171,7 +171,7 @@ def wave_markdown(report: WaveReport) -> str:
     subject = (
         rf"The operator dF/du of the steady state, acting on $\hat{{z}} e^{{i {k} \cdot x}}$, is ${name}({k})$"
         if report.symbols.steady
-        else rf"A small wave $z + \hat{{z}} e^{{i {k} \cdot x}}$ about a constant state $z$ obeys "
+        else rf"A plane wave $z + \hat{{z}} e^{{i {k} \cdot x}}$ about a constant state $z$ obeys "
         rf"$\partial_t \hat{{z}} = {name}({k}) \hat{{z}}$"
     )
     blocks = [f"{subject}; entries that vanish are left out, and a channel matrix stands for one of its eigenvalues."]
@@ -241,9 +241,9 @@ def wave_text(report: WaveReport) -> list[str]:
         return list(report.notes)
     name, k = report.symbols.matrix, report.symbols.vector
     lines = [
-        f"The operator dF/du multiplies a small wave exp(i {k}.x) by {name}({k}):"
+        f"The operator dF/du multiplies a plane wave exp(i {k}.x) by {name}({k}):"
         if report.symbols.steady
-        else f"A small wave z exp(i {k}.x) about a constant state obeys z_t = {name}({k}) z:"
+        else f"A plane wave z exp(i {k}.x) about a constant state obeys z_t = {name}({k}) z:"
     ]
     for where in ("continuum", "lattice"):
         found = [f"{left} = {text(e)}" for _, left, at, e in formulas(report.symbols) if at == where and e is not None]
