@@ -65,6 +65,9 @@ def make_fabric(accelerator: str, devices: int, precision: Any) -> Fabric:
 def _leave() -> None:
     """Leave the group of processes. The threads of one that is still open when Python ends may abort the process."""
     if torch.distributed.is_initialized():
+        # A thread of gloo that still holds the last message takes Python's lock to drop it, and a group that is
+        # destroyed joins that thread with the lock in hand. No barrier: a process that failed must not wait for others.
+        time.sleep(0.1)
         torch.distributed.destroy_process_group()
 
 
