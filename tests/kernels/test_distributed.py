@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from tests import processes
 from tests.kernels.stack import FAMILIES, rand
 from tests.lengths import LONG
 
@@ -67,8 +68,8 @@ def _work(rank: int, name: str, folder: str) -> None:
         assert sorted(found) == sorted(expected)
         for key, value in expected.items():
             torch.testing.assert_close(found[key], value, rtol=1e-4, atol=1e-6)
-    dist.barrier()  # as in tests/memory/test_layer.py: nothing is under way when the group dies
-    dist.destroy_process_group()
+    dist.barrier()
+    processes.leave()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -165,6 +165,7 @@ import torch
 import torch.distributed as dist
 import metrigen
 from tests.memory.systems import oscillator
+from tests.processes import leave
 dist.init_process_group("gloo")
 made = metrigen.layer(oscillator())(1)
 layer = torch.nn.parallel.DistributedDataParallel(made)
@@ -177,9 +178,7 @@ dist.all_gather_object(names, (type(made).__module__, own.item()))
 assert names[0] == names[1], names
 if dist.get_rank() == 0:
     print("the same module in", len(names), "processes")
-# Gloo's thread needs Python's lock to drop the last message; a group that dies before that holds the lock for ever.
-dist.barrier()
-dist.destroy_process_group()
+leave()
 """
 
 
