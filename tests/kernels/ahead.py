@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from pathlib import Path
 from types import ModuleType
 
 import torch
 import triton
-from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-TARGETS = {
-    "sm_80": GPUTarget("cuda", 80, 32),
-    "sm_90": GPUTarget("cuda", 90, 32),
-    "gfx942": GPUTarget("hip", "gfx942", 64),
-}
+from benchmarks.device.ahead import TARGETS
+
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}
 INTEGERS = {"iterations___ptr": "*i64", "failed___ptr": "*i64", "indefinite___ptr": "*i64", "negative___ptr": "*i32"}
 
@@ -53,16 +47,6 @@ def launched_planes(
         "PATIENCE": 10,
         "VARIED": False,
     }, options
-
-
-def resources(cubin: bytes, folder: Path) -> tuple[int, int]:
-    """Registers per thread and bytes of stack of a compiled kernel, from NVIDIA's own report."""
-    tool = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
-    file = folder / "kernel.cubin"
-    file.write_bytes(cubin)
-    report = subprocess.run([tool, "-res-usage", file], capture_output=True, text=True, check=True).stdout
-    registers, stack = re.search(r"REG:(\d+) STACK:(\d+)", report).groups()
-    return int(registers), int(stack)
 
 
 def vector_registers(amdgcn: str) -> tuple[int, int]:

@@ -12,9 +12,10 @@ from types import ModuleType
 import pytest
 
 triton = pytest.importorskip("triton")
+from benchmarks.device.ahead import TARGETS, resources  # noqa: E402
 from metrigen.spec.load import load_spec  # noqa: E402
 from tests.conftest import ROOT  # noqa: E402
-from tests.kernels.ahead import TARGETS, launched, launched_planes, resources, source, vector_registers  # noqa: E402
+from tests.kernels.ahead import launched, launched_planes, source, vector_registers  # noqa: E402
 from tests.kernels.systems import rotating, wave  # noqa: E402
 from tests.lattice.emitted import package  # noqa: E402
 from tests.lengths import LONG  # noqa: E402

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 triton = pytest.importorskip("triton")
-from tests.kernels.ahead import DTYPES, TARGETS, resources, source, vector_registers  # noqa: E402
+from benchmarks.device.ahead import TARGETS, resources  # noqa: E402
+from tests.kernels.ahead import DTYPES, source, vector_registers  # noqa: E402
 from tests.sequence.systems import module, part  # noqa: E402
 
 REGISTER_LIMIT = 128

@@ -12,7 +12,8 @@ import torch
 from metrigen import Param, mix
 
 triton = pytest.importorskip("triton")
-from tests.kernels.ahead import TARGETS, resources, source, vector_registers  # noqa: E402
+from benchmarks.device.ahead import TARGETS, resources  # noqa: E402
+from tests.kernels.ahead import source, vector_registers  # noqa: E402
 from tests.lattice.emitted import package  # noqa: E402
 from tests.sequence.coupled import COUPLED, module  # noqa: E402
 from tests.sequence.systems import cell, p, part, q, turn  # noqa: E402
