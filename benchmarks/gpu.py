@@ -34,7 +34,7 @@ STEPS = (2, 8)
 class Row:
     """A line-up.
 
-    race    what is counted, of as few planes as there can be: bytes a site do not depend on how many there are
+    race    what is counted, of as few planes as show all: two samples where components of a readout lie apart
     peers   the same of (2, 8) planes, which inductor is given
     """
 
@@ -63,17 +63,19 @@ def rows() -> Iterator[Row]:
         for steps in STEPS if side < 128 else STEPS[:1]:
             for backward in (False, True):
                 name = f"uncoupled, K = {steps}"
-                yield _row(name, side, 1, partial(races.evolve, "", n=side, steps=steps, backward=backward, targets=()))
+                yield _row(
+                    name, side, (1, 1), partial(races.evolve, "", n=side, steps=steps, backward=backward, targets=())
+                )
     for side in (16, 32, 64):
         for steps in STEPS if side < 64 else STEPS[:1]:
             name = f"coupled with its readout, K = {steps}"
-            yield _row(name, side, races.BLOCK, partial(races.block, n=side, steps=steps, targets=()))
+            yield _row(name, side, (2, races.BLOCK), partial(races.block, n=side, steps=steps, targets=()))
     for backward in (False, True):
-        yield _row("readout of six components", 32, 1, partial(races.readout, n=32, backward=backward, targets=()))
+        yield _row("readout of six components", 32, (2, 1), partial(races.readout, n=32, backward=backward, targets=()))
 
 
-def _row(name: str, side: int, channels: int, race: Callable[..., Race]) -> Row:
-    one = race(b=1, c=channels)
+def _row(name: str, side: int, planes: tuple[int, int], race: Callable[..., Race]) -> Row:
+    one = race(b=planes[0], c=planes[1])
     which = "forward+backward" if one.backward else "forward"
     return Row(f"{name} | {side} x {side} | {which}", one, race(b=2, c=8))
 

@@ -17,7 +17,7 @@ A place is a function, and the line of a file where it assigns the value; `adjoi
 cotangent of the value. A term without a value moves nothing: no bracket reads its variation."""
 _FUNCTION = re.compile(r"^(?:def|static|inline|INLINE|extern)\b[^(\n]*?(\w+)\(", re.M)
 _END = {False: re.compile(r"^(?:def|class|@)", re.M), True: re.compile(r"^\}", re.M)}  # of Python, of C++
-_LOADED = r"(?:tl\.load|load\w*|_new|partials|_step\w*)\(|\(\)$"
+_LOADED = r"(?:tl\.load|load\w*|_new|_components|partials|_step\w*)\(|\(\)$"
 _ASSIGNED = re.compile(
     rf"^[ \t]+(?:const (?:auto|V|R) )?(\w+(?:, \w+)*) = (?!{_LOADED})|\btl\.store\(\s*(\w+)_ptr\b", re.M
 )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib.resources
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from metrigen.backends.triton.evolution import Evolution, Kernel
 from metrigen.backends.triton.evolve import print_evolution
 from metrigen.backends.triton.plane import PlaneFunction, neighbours_of, read_helper, width
-from metrigen.backends.triton.printer import Driver, print_kernels
+from metrigen.backends.triton.printer import Driver, joinable, print_kernels
 from metrigen.backends.triton.solve import Solve, print_solve, solvable
 from metrigen.discretise.steady_programs import StencilSteady
 from metrigen.emit.render import render
@@ -52,6 +52,7 @@ def kernels_text(layer: Layer, head: str) -> str:
         kernels=_map_kernels(layer),
         drivers=[driver for _, driver in _kernels(layer)],
         stepping=layer.shape.stepping,
+        joined=bool(_joined(layer)),
         solve_programs=solve_programs(layer),
         on_chip=bool(evolution or solve),
         table=launch_table(),
@@ -81,11 +82,20 @@ def _on_chip(layer: Layer, evolution: Evolution | None, solve: Solve | None) -> 
 
 
 def _kernels(layer: Layer) -> tuple[tuple[tuple[Kernel, ...], Driver], ...]:
+    asked, joined = tuple(map(bar, layer.lowered.on_request)), _joined(layer)
     return tuple(
-        print_kernels(program, layer.shape.rank, name, tuple(map(bar, layer.lowered.on_request)))
+        print_kernels(program, layer.shape.rank, name, asked, joined.get(name, ()))
         for name, program in layer.programs.items()
         if name in _KERNEL_PROGRAMS
     )
+
+
+def _joined(layer: Layer) -> Mapping[str, tuple[str, ...]]:
+    """Program -> the components of the readout in it, where they may lie in one tensor."""
+    read = layer.programs["readout"].outputs
+    components = {"readout": tuple(read), "readout_adjoint": tuple(map(bar, read))}
+    fits = all(joinable(layer.programs[name], parts) for name, parts in components.items())
+    return components if fits else {}
 
 
 def launch_table() -> dict[str, int]:

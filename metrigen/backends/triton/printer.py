@@ -7,7 +7,7 @@ torch, so gradients are the same bits at every run.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import sympy as sp
@@ -23,25 +23,34 @@ from metrigen.passes.prune import prune
 
 @dataclass(frozen=True)
 class Driver:
-    """The sequence of launches of one program; ``on_request``: whether some of what it makes is."""
+    """The sequence of launches of one program.
+
+    on_request   whether some of what it makes is
+    components   of a readout: arrays that lie one after the other in one tensor, which it makes or is given
+    """
 
     name: str
     args: tuple[str, ...]
     lines: tuple[str, ...]
     results: tuple[str, ...]
     on_request: bool = False
+    components: tuple[str, ...] = ()
 
 
 def print_kernels(
-    program: Program, rank: int, name: str | None = None, on_request: tuple[str, ...] = ()
+    program: Program,
+    rank: int,
+    name: str | None = None,
+    on_request: tuple[str, ...] = (),
+    components: tuple[str, ...] = (),
 ) -> tuple[tuple[Kernel, ...], Driver]:
     """The kernels of a program and the function that launches them; ``on_request`` are outputs that are made where they
-    are asked for, with all that nothing else needs."""
+    are asked for, with all that nothing else needs; ``components`` lie in one tensor (``joinable``)."""
     name = name or program.name
     kinds = program.kinds()
     kernels: list[Kernel] = []
-    lines: list[str] = []
     site = next((a.name for a in program.inputs if a.kind is Kind.SITE), "")
+    lines = _opened(program, site, components)
     always = prune(replace(program, outputs=tuple(n for n in program.outputs if n not in on_request)))
     spare = {n for s in program for n, _ in s.defines} - {n for s in always for n, _ in s.defines}
     for statement in program.body:
@@ -54,17 +63,45 @@ def print_kernels(
             lines.extend(statement_line(statement))
             continue
         statement = inlined(statement)
-        kernel = _kernel(statement, f"{name}_{len(kernels)}", kinds, rank, program.periodic, spare)
+        kernel = _kernel(statement, f"{name}_{len(kernels)}", kinds, rank, program.periodic, spare, components)
         kernels.append(kernel)
-        lines.extend(_launch(kernel, statement, site))
-    args = tuple(a.name for a in program.inputs)
+        lines.extend(_launch(kernel, statement, site, components))
+    args = tuple(a.name for a in program.inputs if a.name not in components)
     return tuple(kernels), Driver(
-        name, args, tuple(lines), tuple(program.outputs), any(kernel.on_request for kernel in kernels)
+        name, args, tuple(lines), tuple(program.outputs), any(kernel.on_request for kernel in kernels), components
+    )
+
+
+def _opened(program: Program, site: str, components: Sequence[str]) -> list[str]:
+    """The places of the components in the tensor that holds them: a new one, or the cotangent ``grad`` of it."""
+    if not components:
+        return []
+    count, makes = len(components), components == tuple(program.outputs)
+    made = [f"whole__ = _whole({site}, {count})"] if makes else []
+    places = ", ".join(components) + ("," if count == 1 else "")
+    return [*made, f"{places} = _components({'whole__' if makes else 'grad.contiguous()'}, {count})"]
+
+
+def joinable(program: Program, components: Sequence[str]) -> bool:
+    """Whether kernels alone read and write the components, each of them once, so that they may lie in one tensor."""
+    beside = {name for s in program.body if not isinstance(s, Map) for name in (*s.reads, *(n for n, _ in s.defines))}
+    stored = [out for s in program.body if isinstance(s, Map) for out, _ in s.stores]
+    given = {a.name for a in program.inputs if a.kind is Kind.SITE}
+    return (
+        len(set(components)) == len(components)
+        and not beside & set(components)
+        and all((name in given) != (stored.count(name) == 1) for name in components)
     )
 
 
 def _kernel(
-    statement: Map, name: str, kinds: dict[str, Kind], rank: int, periodic: bool, spare: Collection[str]
+    statement: Map,
+    name: str,
+    kinds: dict[str, Kind],
+    rank: int,
+    periodic: bool,
+    spare: Collection[str],
+    components: Sequence[str],
 ) -> Kernel:
     atoms = sorted({a for e in statement.expressions for a in e.free_symbols}, key=lambda a: a.name)
     own = {symbol for symbol, _ in statement.lets}
@@ -75,19 +112,24 @@ def _kernel(
         )
         for kind in (Kind.CHANNEL, Kind.SCALAR)
     }
+    first = dict.fromkeys(components, "whole__")
     lines = _addressing({a.offset for a in atoms if isinstance(a, (Load, Inside))}, rank, periodic)
+    if first.keys() & {*(load.array for load in found), *(out for out, _ in statement.stores)}:
+        lines.insert(0, f"whole__ = base__ + plane__ // C__ * {len(components) - 1} * C__ * N__")
     lines += [f"{c} = tl.load({c}_ptr + channel__).to(ACC)" for c in by_kind[Kind.CHANNEL]]
     lines += [f"{s} = tl.load({s}_ptr).to(ACC)" for s in by_kind[Kind.SCALAR]]
     for load in found:
         at = _suffix(load.offset)
-        lines.append(f"{load.name} = tl.load({load.array}_ptr + base__ + at{at}, mask=ok{at}, other=0.0).to(ACC)")
+        place = f"{load.array}_ptr + {first.get(load.array, 'base__')} + at{at}"
+        lines.append(f"{load.name} = tl.load({place}, mask=ok{at}, other=0.0).to(ACC)")
     for a in atoms:
         if isinstance(a, Inside):
             complement = "1.0 - " if isinstance(a, Outside) else ""
             lines.append(f"{a.name} = {complement}ok{_suffix(a.offset)}.to(ACC)")
     lines += [f"{s.name} = {TRITON.print(e)}" for s, e in statement.lets]
     for out, expr in statement.stores:
-        stored = f"tl.store({out}_ptr + base__ + at__, {_value(expr)}.to({out}_ptr.dtype.element_ty), mask=ok__)"
+        place = f"{out}_ptr + {first.get(out, 'base__')} + at__"
+        stored = f"tl.store({place}, {_value(expr)}.to({out}_ptr.dtype.element_ty), mask=ok__)"
         lines += asked(stored, out in spare)
     for out, _, expr in statement.sums:
         added = f"tl.store({out}_ptr + partial__, tl.sum(tl.where(ok__, {_tile(expr)}, 0.0), axis=0))"
@@ -139,8 +181,8 @@ def _addressing(offsets: set[Offset], rank: int, periodic: bool) -> list[str]:
     return [*coordinates(rank, lines), *lines]
 
 
-def _launch(kernel: Kernel, statement: Map, site: str) -> list[str]:
-    lines = [f"{out} = _new({site})" for out in kernel.stores]
+def _launch(kernel: Kernel, statement: Map, site: str, components: Sequence[str]) -> list[str]:
+    lines = [f"{out} = _new({site})" for out in kernel.stores if out not in components]
     lines += [f"{out}__parts = partials({site})" for out in kernel.sums]
     args = ", ".join(
         (*kernel.sites, *kernel.channels, *kernel.scalars, *kernel.stores, *(f"{out}__parts" for out in kernel.sums))
