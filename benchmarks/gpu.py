@@ -8,6 +8,7 @@ here is a time. The table stands in GPU.md.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -102,7 +103,7 @@ def by_inductor(chosen: Iterable[Row]) -> dict[str, tuple[float, int]]:
     Neither depends on the plane: the first of a name stands for all.
     """
     import torch
-    from torch._inductor import metrics
+    from torch._inductor import config, metrics
 
     from benchmarks.peers import torch_compile
 
@@ -113,7 +114,8 @@ def by_inductor(chosen: Iterable[Row]) -> dict[str, tuple[float, int]]:
         if key not in found:
             torch.compiler.reset()
             metrics.reset()
-            torch_compile.contenders(row.peers, "cpu")[0].call()
+            with config.patch(force_disable_caches=True):  # what comes from a cache is not counted
+                torch_compile.contenders(row.peers, "cpu")[0].call()
             found[key] = metrics.num_bytes_accessed / row.sites[1], metrics.generated_kernel_count
         every[row.name] = found[key]
     return every
@@ -141,22 +143,34 @@ def compiled(launch: dict[str, Any]) -> tuple[int, int, int, int]:
 
 
 def main() -> int:
-    if "--count" in sys.argv:  # the process that interprets
-        folder, out = map(Path, sys.argv[-2:])
-        out.write_text(json.dumps({name: asdict(one) for name, one in counted(rows(), folder).items()}))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", default="", help="rows whose name has this text; the page is not written")
+    parser.add_argument("--count", nargs=2, type=Path, metavar=("FOLDER", "FILE"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    chosen = [row for row in rows() if given.only in row.name]
+    if given.count:  # the process that interprets
+        folder, out = given.count
+        out.write_text(json.dumps({name: asdict(one) for name, one in counted(chosen, folder).items()}))
         return 0
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
-        folder, out = Path(name, "packages"), Path(name, "counted.json")
-        command = [sys.executable, "-m", "benchmarks.gpu", "--count", str(folder), str(out)]
-        subprocess.run(command, check=True, env={**os.environ, "TRITON_INTERPRET": "1"})
-        found = json.loads(out.read_text())
-        sys.path.insert(0, str(folder))
-        text = page(found, by_inductor(rows()))
+        found = interpreted(Path(name), given.only)
+        sys.path.insert(0, name)
+        text = page(found, by_inductor(chosen))
     print(text)
-    seconds = f"`python -m benchmarks.gpu`, {time.monotonic() - began:.0f} s on {time.strftime('%Y-%m-%d')}."
-    PAGE.write_text(f"{text}\n{seconds}\n\n{_machine()}\n")
+    if not given.only:
+        seconds = f"`python -m benchmarks.gpu`, {time.monotonic() - began:.0f} s on {time.strftime('%Y-%m-%d')}."
+        PAGE.write_text(f"{text}\n{seconds}\n\n{_machine()}\n", encoding="utf-8")
     return 0
+
+
+def interpreted(folder: Path, only: str) -> dict[str, dict[str, Any]]:
+    """``counted`` in a process where Triton interprets; the packages stay in ``folder``."""
+    out = folder / "counted.json"
+    command = [sys.executable, "-m", "benchmarks.gpu", "--only", only, "--count", str(folder), str(out)]
+    subprocess.run(command, check=True, env={**os.environ, "TRITON_INTERPRET": "1"})
+    found: dict[str, dict[str, Any]] = json.loads(out.read_text())
+    return found
 
 
 def page(found: dict[str, dict[str, Any]], inductor: dict[str, tuple[float, int]]) -> str:

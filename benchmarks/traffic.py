@@ -81,6 +81,10 @@ class _Operations(TorchDispatchMode):
             functions = OPDEFS[func._schema.name]._backend_fns
             with self:
                 return functions.get("cpu", functions.get(None))(*args, **(kwargs or {}))
+        with self:  # what is made of other operations counts as those
+            out = func.decompose(*args, **(kwargs or {}))
+        if out is not NotImplemented:
+            return out
         out = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
         if name not in _FREE and not any(r.alias_info and not r.alias_info.is_write for r in func._schema.returns):

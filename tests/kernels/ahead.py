@@ -30,7 +30,12 @@ def launched(module: ModuleType, size: tuple[int, ...], dtype: str) -> tuple[dic
     """Sizes and options of a kernel of a package as ``launch`` has them for planes of a size."""
     _, planned = module.plan((1, 8, *size), DTYPES[dtype])
     options = {name: planned.pop(name) for name in ("num_warps", "enable_fp_fusion")}
-    return {**{n: value for n, value in planned.items() if n != "ACC"}, "VARIED__": False}, options
+    return {
+        **{n: value for n, value in planned.items() if n != "ACC"},
+        "VARIED__": False,
+        "GROUP": 8,
+        "TRANSPOSED": False,
+    }, options
 
 
 def launched_planes(

@@ -16,7 +16,7 @@ from metrigen.backends.triton.printer import Driver, joinable, print_kernels
 from metrigen.backends.triton.solve import Solve, print_solve, solvable
 from metrigen.discretise.steady_programs import StencilSteady
 from metrigen.emit.render import render
-from metrigen.ir.nodes import Cayley, ChannelMatmul, ChannelSum
+from metrigen.ir.nodes import Cayley, ChannelMatmul, ChannelSum, Outer
 from metrigen.layers.docs import docstring, field_docs, part
 from metrigen.layers.layer import Layer
 from metrigen.layers.operators import solve_programs
@@ -29,7 +29,7 @@ _KERNEL_PROGRAMS = (
     "diagonal",
 )  # fmt: skip
 _PER_MAP = """One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
-neighbours from memory; channel matrices go through torch. {more}
+neighbours from memory; products with channel matrices have kernels of their own. {more}
 Sums over sites leave one partial per program, so that gradients are the same bits at every run."""
 _ON_CHIP = {
     "evolve": "``evolve`` and its adjoint hold whole planes on chip over all steps.",
@@ -53,6 +53,8 @@ def kernels_text(layer: Layer, head: str) -> str:
         drivers=[driver for _, driver in _kernels(layer)],
         stepping=layer.shape.stepping,
         joined=bool(_joined(layer)),
+        coupled=_coupled(layer),
+        together=_block(layer) if evolution else None,
         solve_programs=solve_programs(layer),
         on_chip=bool(evolution or solve),
         table=launch_table(),
@@ -68,14 +70,12 @@ def _on_chip(layer: Layer, evolution: Evolution | None, solve: Solve | None) -> 
     functions = evolution.functions if evolution else solve.functions if solve else ()
     periodic = layer.lowered.readout.periodic
     counts = sorted({width(s) for s in _neighbours(layer).sets}) if functions else []
-    outer = evolution is not None and any("_outer(" in line for line in evolution.launch_adjoint)
     return {
         "functions": functions,
         "docs": _plane_docs(functions),
         "reads": [read_helper(count, periodic) for count in counts],
         "helpers": evolution.helpers if evolution else {"load_plane", "store_plane"},
         "block": _block(layer) if evolution else None,
-        "outer": outer,
         "step_names": [a.name for a in layer.programs["step"].inputs] if evolution else [],
         "cotangent_names": [f"{f}__out_bar" for f in layer.lowered.fields],
     }
@@ -87,6 +87,16 @@ def _kernels(layer: Layer) -> tuple[tuple[tuple[Kernel, ...], Driver], ...]:
         print_kernels(program, layer.shape.rank, name, asked, joined.get(name, ()))
         for name, program in layer.programs.items()
         if name in _KERNEL_PROGRAMS
+    )
+
+
+def _coupled(layer: Layer) -> bool:
+    """Whether channel matrices multiply fields between the kernels."""
+    return any(
+        isinstance(s, (ChannelMatmul, Outer))
+        for name, p in layer.programs.items()
+        if name in _KERNEL_PROGRAMS
+        for s in p.body
     )
 
 

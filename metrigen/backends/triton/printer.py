@@ -17,7 +17,20 @@ from metrigen.backends.triton.dialect import TRITON
 from metrigen.backends.triton.evolution import Kernel
 from metrigen.backends.triton.plane import coordinates, inlined, moved, site_index
 from metrigen.backends.triton.units import unit_kernel
-from metrigen.ir.nodes import Inside, Kind, Load, Map, Offset, Outside, Program, Units, offset_text
+from metrigen.ir.nodes import (
+    ChannelMatmul,
+    Inside,
+    Kind,
+    Load,
+    Map,
+    Offset,
+    Outer,
+    Outside,
+    Program,
+    Statement,
+    Units,
+    offset_text,
+)
 from metrigen.passes.prune import prune
 
 
@@ -60,7 +73,7 @@ def print_kernels(
             lines.extend(launch)
             continue
         if not isinstance(statement, Map):
-            lines.extend(statement_line(statement))
+            lines.extend(_between(statement, name))
             continue
         statement = inlined(statement)
         kernel = _kernel(statement, f"{name}_{len(kernels)}", kinds, rank, program.periodic, spare, components)
@@ -70,6 +83,17 @@ def print_kernels(
     return tuple(kernels), Driver(
         name, args, tuple(lines), tuple(program.outputs), any(kernel.on_request for kernel in kernels), components
     )
+
+
+def _between(statement: Statement, program: str) -> list[str]:
+    """A statement between two kernels: products with channel matrices in kernels of their own, the rest in torch."""
+    block = "TOGETHER" if program.startswith("step") else "None"
+    if isinstance(statement, ChannelMatmul):
+        turned = ", transposed=True" if statement.transpose else ""
+        return [f"{statement.out} = _coupled({statement.matrix}, {statement.src}, {block}{turned})"]
+    if isinstance(statement, Outer):
+        return [f"{statement.out} = _outer({statement.left}, {statement.right}, {block})"]
+    return statement_line(statement)
 
 
 def _opened(program: Program, site: str, components: Sequence[str]) -> list[str]:
