@@ -1,8 +1,7 @@
 """What the language models compute at every byte in many small operations, each here with its adjoint by hand.
 
-Autograd would keep every step of these formulas and go back through each by operations of its own, most of which move
-as much memory as they compute: at the sizes of ``trainers.lm`` that is a third of the time of training. All of them take
-tensors of any floating-point dtype, whole in memory in their last axis, and are differentiated once.
+Autograd would keep every step of these formulas and go back through each by operations of its own, most of which move as
+much memory as they compute. All of them take tensors of any floating-point dtype, and are differentiated once.
 """
 
 from __future__ import annotations
@@ -38,12 +37,12 @@ class _Normalised(torch.autograd.Function):
 
 def along_line(grad: Tensor, unit: Tensor, along: Tensor, rate: Tensor, divisor: float) -> Tensor:
     """rate (grad - unit sum(along) / divisor)."""
-    return torch.addcmul(grad, unit, along.sum(-1, keepdim=True), value=-1 / divisor).mul_(rate)
+    return torch.addcmul(grad, unit, along.sum(-1, keepdim=True), value=-1.0 / divisor).mul_(rate)
 
 
-def rms_normalised(x: Tensor, gain: Tensor, eps: float) -> Tensor:
-    """x / sqrt(mean of x^2 over the last axis + eps), times the gain: (..., N), (N,) -> (..., N)."""
-    result: Tensor = _Normalised.apply(x, gain, float(x.shape[-1]), eps)
+def rms_normalised(x: Tensor, gain: Tensor | None, eps: float, count: int | None = None) -> Tensor:
+    """x / sqrt(sum of x^2 / count + eps) along the last axis, times a gain: (..., N), (N,) -> (..., N); count = N."""
+    result: Tensor = _Normalised.apply(x, gain, float(count or x.shape[-1]), eps)
     return result
 
 
@@ -80,4 +79,33 @@ class _CausalSum(torch.autograd.Function):
 def causal_sum(whole: Tensor, weight: Tensor) -> Tensor:
     """y_t = sum_i w_i x_(t+i), each channel by itself: (B, T + TAPS - 1, N), (TAPS, N) -> (B, T, N)."""
     result: Tensor = _CausalSum.apply(whole, weight)
+    return result
+
+
+class _Pairs(torch.autograd.Function):
+    """The four parts of (B, T + 1, 4 K): of the first two all but the first token, of the others all but the last."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, ...]:
+        ctx.shape = x.shape
+        parts = x.chunk(4, dim=-1)
+        return tuple(
+            part[:, 1 - i // 2 : x.shape[1] - i // 2].flatten(0, 1).contiguous() for i, part in enumerate(parts)
+        )
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        whole = grads[0].new_empty(ctx.shape)
+        half, length = ctx.shape[-1] // 2, ctx.shape[1]
+        whole[:, 0, :half], whole[:, -1, half:] = 0.0, 0.0
+        for i, (part, grad) in enumerate(zip(whole.chunk(4, dim=-1), grads, strict=True)):
+            part[:, 1 - i // 2 : length - i // 2] = grad.unflatten(0, (-1, length - 1))
+        return whole
+
+
+def now_and_before(x: Tensor) -> tuple[Tensor, ...]:
+    """w_q, w_p, v_q, v_p side by side, of the token before the first and of all tokens -> w at every token and v at the
+    one before: (B, T + 1, 4 K) -> four of (B T, K)."""
+    result: tuple[Tensor, ...] = _Pairs.apply(x)
     return result
