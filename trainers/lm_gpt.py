@@ -9,9 +9,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention, silu
-
-from trainers.lm_functions import rms_normalised
+from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
 
 EPS = 1e-6
 HEAD = 0.1  # standard deviation of the last layer at the start
@@ -26,7 +24,7 @@ class RMSNorm(nn.Module):
         self.gain = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return rms_normalised(x, self.gain, EPS)
+        return rms_norm(x, self.gain.shape, self.gain, EPS)
 
 
 def linear(inputs: int, outputs: int, scale: float = 1.0) -> nn.Linear:
@@ -60,7 +58,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         parts = self.inputs(self.norm(x)).unflatten(-1, (3, self.heads, -1))
         q, k, v = parts.permute(2, 0, 3, 1, 4)  # (B, heads, T, width / heads)
-        q, k = (rotate(rms_normalised(z, g, EPS)) for z, g in ((q, self.gain_q), (k, self.gain_k)))
+        q, k = (rotate(rms_norm(z, g.shape, g, EPS)) for z, g in ((q, self.gain_q), (k, self.gain_k)))
         y = scaled_dot_product_attention(q, k, v, is_causal=True)
         result: Tensor = self.output(y.transpose(1, 2).flatten(-2))
         return result

@@ -17,10 +17,10 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu, softplus
+from torch.nn.functional import normalize, rms_norm, silu, softplus
 
 from generated.lm_memory import LmMemory, LmMemoryState
-from trainers.lm_functions import causal_sum, rms_normalised, unit_vectors
+from trainers.lm_functions import causal_sum
 from trainers.lm_gpt import EPS, RMSNorm, linear
 
 TAPS = 4  # bytes that a key, a query or a value is made of
@@ -84,12 +84,12 @@ class Memory(nn.Module):
             beta=softplus(beta + self.beta[:, None]), lam=softplus(lam + self.lam[:, None]),
             state=LmMemoryState(matrices.unflatten(1, (self.heads, self.size, self.size))),
         )  # fmt: skip
-        said = rms_normalised(read.transpose(1, 2), self.gain, EPS).flatten(2)
+        said = rms_norm(read.transpose(1, 2), self.gain.shape, self.gain, EPS).flatten(2)
         after = torch.cat((end.S.flatten(1), kept.mT.flatten(1)), dim=1)
         return self.output(said * silu(self.gate(u))), after
 
     def by_head(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries and keys of length one, and values: (B, T, 3 channels) -> three of (B, heads, T, size)."""
         both, v = seen.unflatten(2, (3 * self.heads, self.size)).split((2 * self.heads, self.heads), dim=2)
-        q, k = unit_vectors(both).chunk(2, dim=2)
+        q, k = normalize(both, dim=-1).chunk(2, dim=2)
         return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)

@@ -26,7 +26,6 @@ from torch.nn.functional import linear as linear_map
 from torch.nn.functional import silu, softplus
 
 from generated.lm import Lm, LmState
-from trainers.lm_functions import now_and_before, rms_normalised
 from trainers.lm_gpt import EPS, HEAD, RMSNorm, linear
 from trainers.lm_memory import Memory
 
@@ -53,9 +52,9 @@ class Physics:
 FULL = Physics()
 
 
-def normalised(s: Tensor) -> Tensor:
-    """C complex numbers, real parts first, over their rms: (..., 2 C) -> (..., 2 C)."""
-    return rms_normalised(s, None, EPS, s.shape[-1] // 2)
+def normalised(q: Tensor, p: Tensor) -> Tensor:
+    """q + i p over its rms over the last axis, real parts first: (..., C), (..., C) -> (..., 2 C)."""
+    return torch.cat((q, p), dim=-1) * torch.rsqrt((q * q + p * p).mean(dim=-1, keepdim=True) + EPS)
 
 
 def even_gain(lam: Tensor, theta: Tensor) -> Tensor:
@@ -71,15 +70,11 @@ class ComplexLinear(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(2, outputs, inputs) / math.sqrt(2 * inputs))
 
-    @property
-    def matrix(self) -> Tensor:
-        """The same on real numbers, (2 K, 2 C), real parts first."""
-        real, imaginary = self.weight
-        return torch.cat((torch.cat((real, -imaginary), dim=1), torch.cat((imaginary, real), dim=1)))
-
     def forward(self, z: Tensor) -> Tensor:
         """(..., 2 C) -> (..., 2 K), real parts first."""
-        return linear_map(z, self.matrix)
+        real, imaginary = self.weight
+        rows = torch.cat((real, -imaginary), dim=1), torch.cat((imaginary, real), dim=1)
+        return linear_map(z, torch.cat(rows))
 
 
 class Layer(nn.Module):
@@ -129,18 +124,13 @@ class Layer(nn.Module):
 
     def see(self, state: LmState, start: LmState) -> Tensor:
         """The normalised state, and J and M of the modes, at every token, (B, T, 2 C + 2 K)."""
-        moved = torch.cat((state.q.mT, state.p.mT), dim=-1)
-        whole = normalised(
-            torch.cat((torch.cat(start, dim=-1)[:, None], moved), dim=1)
-        )  # from the state before the text
-        z = whole[:, 1:]
+        z = normalised(state.q.mT, state.p.mT)
         if not self.physics.readout:
             return z
-        both = linear_map(whole, torch.cat((self.now.matrix, self.before.matrix)))
-        w_q, w_p, v_q, v_p = now_and_before(both)
-        # Every token is a sample of its own: its past has another matrix.
-        read = self.modes.readout(LmState(w_q, w_p), before=LmState(v_q, v_p))
-        currents = read[:, w_q.shape[1] :]  # without the energy T00, which costs weights and did not help
+        past = torch.cat((normalised(*start)[:, None], z[:, :-1]), dim=1)
+        w, v = (LmState(*x.flatten(0, 1).chunk(2, dim=-1)) for x in (self.now(z), self.before(past)))
+        read = self.modes.readout(w, before=v)  # every token is a sample of its own: its past has another matrix
+        currents = read[:, w.q.shape[1] :]  # without the energy T00, which costs weights and did not help
         return torch.cat((z, currents.unflatten(0, z.shape[:2])), dim=-1)
 
 

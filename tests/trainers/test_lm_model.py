@@ -160,9 +160,9 @@ def test_complex_linear_is_a_complex_matrix() -> None:
 
 
 def test_normalised() -> None:
-    z = normalised(torch.cat(states(6, 50), dim=-1))
+    z = normalised(*states(6, 50))
     assert torch.allclose(2 * z.square().mean(-1), torch.ones(6, dtype=torch.float64), rtol=1e-5)
-    assert torch.equal(normalised(torch.zeros(1, 8)), torch.zeros(1, 8))
+    assert torch.equal(normalised(torch.zeros(1, 4), torch.zeros(1, 4)), torch.zeros(1, 8))
 
 
 def test_even_gain_gives_every_oscillator_the_same_amplitude() -> None:
