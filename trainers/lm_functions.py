@@ -1,4 +1,4 @@
-"""A causal sum of channels with its adjoint by hand: autograd would keep a product for every tap and go back by copies."""
+"""A causal sum of channels with its adjoint by hand: autograd would keep a product a tap and go back by copies."""
 
 from __future__ import annotations
 
