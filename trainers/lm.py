@@ -114,7 +114,7 @@ def adamw(model: nn.Module, lr: float) -> torch.optim.AdamW:
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
     groups = [{"params": matrices, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=lr, betas=BETAS)
+    return torch.optim.AdamW(groups, lr=lr, betas=BETAS, fused=True)
 
 
 def rate(step: int, steps: int) -> float:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, rms_norm, silu, softplus
 
 from generated.lm_memory import LmMemory, LmMemoryState
+from trainers.lm_functions import causal_sum
 from trainers.lm_gpt import EPS, RMSNorm, linear
 
 TAPS = 4  # bytes that a key, a query or a value is made of
@@ -27,7 +28,7 @@ TIMES = (8.0, 512.0)  # bytes in which a head forgets at the start of training, 
 
 
 class CausalSum(nn.Module):
-    """y_t = sum_i w_i x_(t-TAPS+1+i), each channel by itself: (B, N, T) and what came before -> the same, what to keep.
+    """y_t = sum_i w_i x_(t-TAPS+1+i), each channel by itself: (B, T, N) and what came before -> the same, what to keep.
 
     channels   N
     """
@@ -39,13 +40,9 @@ class CausalSum(nn.Module):
         self.weight = nn.Parameter(weight)
 
     def forward(self, x: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, N, T), before (B, N, TAPS - 1) -> (B, N, T), (B, N, TAPS - 1)."""
-        whole, length = torch.cat((before, x), dim=2), x.shape[2]
-        terms = [w[:, None] * whole[:, :, i : i + length] for i, w in enumerate(self.weight)]
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
-        return total, whole[:, :, length:]
+        """x (B, T, N), before (B, TAPS - 1, N) -> (B, T, N), (B, TAPS - 1, N)."""
+        whole = torch.cat((before, x), dim=1)
+        return causal_sum(whole, self.weight), whole[:, x.shape[1] :]
 
 
 class Memory(nn.Module):
@@ -79,13 +76,20 @@ class Memory(nn.Module):
         """x (B, T, width), start (B, sum of ``parts``) -> the same shapes."""
         u = self.norm(x)
         matrices, before = start.split(self.parts, dim=1)
-        seen, kept = self.sum(self.inputs(u).mT, before.unflatten(1, (-1, TAPS - 1)))
-        q, k, v = silu(seen).unflatten(1, (3, self.heads, self.size)).mT.unbind(1)  # (B, heads, T, size)
+        seen, kept = self.sum(self.inputs(u), before.unflatten(1, (-1, TAPS - 1)).mT)
+        q, k, v = self.by_head(silu(seen))
         beta, lam = self.rates(u).mT.chunk(2, dim=1)
         read, end = self.memory(
-            q=normalize(q, dim=-1), k=normalize(k, dim=-1), v=v,
+            q=q, k=k, v=v,
             beta=softplus(beta + self.beta[:, None]), lam=softplus(lam + self.lam[:, None]),
             state=LmMemoryState(matrices.unflatten(1, (self.heads, self.size, self.size))),
         )  # fmt: skip
-        said = rms_norm(read, self.gain.shape, self.gain, EPS).transpose(1, 2).flatten(2)
-        return self.output(said * silu(self.gate(u))), torch.cat((end.S.flatten(1), kept.flatten(1)), dim=1)
+        said = rms_norm(read.transpose(1, 2), self.gain.shape, self.gain, EPS).flatten(2)
+        after = torch.cat((end.S.flatten(1), kept.mT.flatten(1)), dim=1)
+        return self.output(said * silu(self.gate(u))), after
+
+    def by_head(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries and keys of length one, and values: (B, T, 3 channels) -> three of (B, heads, T, size)."""
+        both, v = seen.unflatten(2, (3 * self.heads, self.size)).split((2 * self.heads, self.heads), dim=2)
+        q, k = normalize(both, dim=-1).chunk(2, dim=2)
+        return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)

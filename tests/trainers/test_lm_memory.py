@@ -20,12 +20,12 @@ def memory(width: int = 10, heads: int = 2, size: int = 4) -> Memory:
 
 def test_a_causal_sum_is_a_convolution_that_looks_back() -> None:
     torch.manual_seed(0)
-    layer, x, before = CausalSum(3).double(), noise(2, 3, 9), noise(2, 3, TAPS - 1, seed=1)
+    layer, x, before = CausalSum(3).double(), noise(2, 9, 3), noise(2, TAPS - 1, 3, seed=1)
     y, kept = layer(x, before)
-    whole = torch.cat((before, x), dim=2)
-    expected = torch.nn.functional.conv1d(whole, layer.weight.T[:, None], groups=3)
+    whole = torch.cat((before, x), dim=1)
+    expected = torch.nn.functional.conv1d(whole.mT, layer.weight.T[:, None], groups=3).mT
     assert torch.allclose(y, expected, rtol=1e-12, atol=1e-12)
-    assert torch.equal(kept, whole[:, :, -(TAPS - 1) :])
+    assert torch.equal(kept, whole[:, -(TAPS - 1) :])
 
 
 def test_a_share_of_what_is_missing_is_written_after_the_memory_has_faded() -> None:
@@ -33,8 +33,8 @@ def test_a_share_of_what_is_missing_is_written_after_the_memory_has_faded() -> N
     start = noise(3, sum(layer.parts), seed=2)
     y, end = layer(x, start)
     u = layer.norm(x)
-    seen, _ = layer.sum(layer.inputs(u).mT, start[:, layer.parts[0] :].unflatten(1, (-1, TAPS - 1)))
-    q, k, v = silu(seen).unflatten(1, (3, 2, 4)).mT.unbind(1)
+    seen, _ = layer.sum(layer.inputs(u), start[:, layer.parts[0] :].unflatten(1, (-1, TAPS - 1)).mT)
+    q, k, v = silu(seen).unflatten(2, (3, 2, 4)).permute(2, 0, 3, 1, 4)
     q, k = normalize(q, dim=-1), normalize(k, dim=-1)
     raw = layer.rates(u).mT
     beta, lam = softplus(raw[:, :2] + layer.beta[:, None]), softplus(raw[:, 2:] + layer.lam[:, None])
