@@ -14,7 +14,19 @@ from dataclasses import dataclass
 import sympy as sp
 
 import metrigen as mg
-from metrigen import Dissipation, Field, Input, Lattice, NeuralFunction, Param, System, energy_density, grad, momentum, t
+from metrigen import (
+    Dissipation,
+    Field,
+    Input,
+    Lattice,
+    NeuralFunction,
+    Param,
+    System,
+    energy_density,
+    grad,
+    momentum,
+    t,
+)
 from metrigen.spec.names import check_name
 from tests.names.capture import MARK
 
