@@ -57,15 +57,15 @@ KINDS = {
     "line_damped": Kind(LINE, mg.Strang(2, 0.01), ("field", "channel", "scalar", "input", "learned"), "damped"),
     "line_noise": Kind(LINE, mg.Strang(2, 0.01), _FEW, "noise"),
     "line_implicit": Kind(LINE, mg.ImplicitMidpoint(1, 0.01), ("field", "channel", "scalar", "input", "step")),
-    "line_steady": Kind(LINE, mg.SteadyState(), ("field", "channel", "site", "input"), "steady"),
-    "line_newton": Kind(LINE, mg.SteadyState(solver="newton"), _FEW, "newton"),
+    "line_steady": Kind(LINE, mg.SteadyState(), ("channel", "site", "input"), "steady"),
+    "line_newton": Kind(LINE, mg.SteadyState(solver="newton"), ("channel", "input"), "newton"),
     "plane_monotone": Kind(PLANE, mg.SteadyState(solver="monotone"), ("channel",), "steady"),
-    "line_constraint": Kind(LINE, mg.ExplicitEuler(2, 0.01), ("channel", "scalar", "input", "step", "field"), "constraint"),
+    "line_constraint": Kind(LINE, mg.ExplicitEuler(2, 0.01), (*_ALL[:3], "input", "step"), "constraint"),
     "plane": Kind(PLANE, mg.ExplicitEuler(2, 0.01), ("field", "channel", "input", "site")),
     "space": Kind(SPACE, mg.ExplicitEuler(1, 0.01), ("field", "channel", "input")),
-    "graph": Kind(mg.Graph(), mg.RK4(2, 0.01), _ALL),
+    "graph": Kind(mg.Graph(), mg.RK4(2, 0.01), _ALL[:-1]),
     "graph_steady": Kind(mg.Graph(), mg.SteadyState(), ("channel", "site", "input"), "steady"),
-    "sequence": Kind(mg.Sequence(), mg.Exponential(dt=0.1), ("field", "channel", "scalar", "input")),
+    "sequence": Kind(mg.Sequence(), mg.Exponential(dt=0.1), ("input",)),
     "memory": Kind(mg.Sequence(), mg.Exponential(), ("input", "nonnegative", "axes", "field"), "memory"),
 }  # fmt: skip
 
@@ -103,14 +103,14 @@ _ENERGY: Mapping[str, Callable[[object, sp.Expr, Sequence[str]], sp.Expr]] = {
 def _descent(kind: Kind, name: str, u: sp.Expr, others: list[sp.Expr], energy: sp.Expr) -> System:
     if kind.form == "newton":
         energy += u**4 / 4
-    given = {"constraints": {}} if kind.form != "constraint" else {}
+    given: dict[str, object] = {}
     if kind.form == "constraint":
         psi = Field(f"{MARK}psi", kind.domain)
         energy += psi * u / 2
         given = {"constraints": {psi: sum(psi.diff(x, 2) for x in kind.domain.axes) - psi + u}}  # type: ignore[attr-defined]
-    given = {k: v for k, v in given.items() if v}
-    return System(name, kind.domain, fields=(u, *others), hamiltonian=energy, integrator=kind.method, readout=energy_density(),
-                  metric=Dissipation(*((1, lambda F, f=f: F[f]) for f in (u, *others))), **given)  # type: ignore[arg-type]  # fmt: skip
+    metric = Dissipation(*((1, lambda F, f=f: F[f]) for f in (u, *others)))
+    return System(name, kind.domain, fields=(u, *others), hamiltonian=energy, integrator=kind.method,
+                  readout=energy_density(), metric=metric, **given)  # type: ignore[arg-type]  # fmt: skip
 
 
 def _wave(kind: Kind, name: str, u: sp.Expr, others: list[sp.Expr], energy: sp.Expr) -> System:
