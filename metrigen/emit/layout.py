@@ -63,13 +63,15 @@ def _goes_on(line: str, indent: str) -> bool:
 
 
 def layout_cpp(text: str) -> str:
-    """C++ with long statements broken between their operators and arguments."""
+    """C++ with long statements broken between their operators and arguments; what is said behind one stands above it."""
     out: list[str] = []
     for line in text.splitlines():
         indent = " " * (len(line) - len(line.lstrip()) + 4)
         if len(line) <= WIDTH or line.lstrip().startswith("//"):
             out.append(line.rstrip())
         else:
+            line, _, said = line.partition("  // ")
+            out += [f"{indent[4:]}// {said}"] if said else []
             out += textwrap.wrap(
                 line.strip(), WIDTH, initial_indent=indent[4:], subsequent_indent=indent, break_long_words=False,
                 break_on_hyphens=False,

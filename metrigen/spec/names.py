@@ -9,8 +9,9 @@ from __future__ import annotations
 import keyword
 
 from metrigen.errors import SpecError
-from metrigen.spec.reserved import BUILTINS, CLASSES, DEVICES, EMITTED, ENDINGS, IMPORTED, TORCH
+from metrigen.spec.reserved import BUILTINS, CLASSES, DEVICES, EMITTED, ENDINGS, IMPORTED, SYMPY, TORCH
 
+_FUNCTIONS = ("field", "input", "learned function")  # what is a class of SymPy's by its name
 LONGEST = 100  # of the name of a system, which file names are made of
 
 
@@ -18,6 +19,8 @@ def check_name(name: object, what: str) -> str:
     """Return ``name`` if emitted code can carry it as it is; raise ``SpecError`` otherwise."""
     text = check_identifier(name, what)
     owner = _owner(text)
+    if owner is None and text in SYMPY and what in _FUNCTIONS:
+        owner = "SymPy: it takes what has that name for a number"
     if owner is not None:
         raise SpecError(
             f"{what} name {text!r} is reserved in {owner}",

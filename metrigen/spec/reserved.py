@@ -44,6 +44,9 @@ EMITTED = frozenset(
     use_kernels ValueError varied warm_start warn_above_limit warnings within WITHOUT working ZERO zip
     """.split()
 )
+# Classes that SymPy takes for numbers by their name alone. A field, an input and a learned function are classes of it.
+SYMPY = frozenset("Float FracElement Half Integer PolyElement Rational".split())
+
 # Endings of what kernels are called and handed: ``phi_ptr``, ``step_0_kernel``.
 ENDINGS = ("_ptr", "_kernel")
 

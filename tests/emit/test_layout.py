@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metrigen.emit.layout import layout
+from metrigen.emit.layout import layout, layout_cpp
 from metrigen.emit.style.tokens import tokens
 from tests.emit.expressions import statements
 from tests.emit.formatter import formatted
@@ -117,3 +117,13 @@ def test_a_long_line_of_a_docstring_goes_on_with_the_next() -> None:
     assert lines[2] == "    and the end" or lines[2].endswith("and the end"), lines
     assert lines[3] == "    of it."
     assert lines[-1] == "    return 1"
+
+
+def test_what_is_said_behind_a_long_line_of_cpp_stands_above_it() -> None:
+    numbers = ", ".join(map(str, range(100, 140)))
+    found = layout_cpp(
+        f"    constexpr long PLACES[40] = {{ {numbers} }};  // of an array among those of its kind\n"
+    ).splitlines()
+    assert found[0] == "    // of an array among those of its kind"
+    assert " ".join(line.strip() for line in found[1:]) == f"constexpr long PLACES[40] = {{ {numbers} }};"
+    assert max(map(len, found)) <= 120

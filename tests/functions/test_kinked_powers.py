@@ -27,6 +27,7 @@ FLAT = {
     "abs": lambda x: sp.Abs(x) ** HALF5,
     "abs_times": lambda x: sp.Abs(x) ** HALF3 * x,
     "abs_square": lambda x: sp.Abs(x) ** HALF3 * x**2,
+    "abs_below": lambda x: sp.Abs(x) ** -sp.S.Half * x**3,
     "abs_sign": lambda x: sp.Abs(x) ** HALF3 * sp.sign(x) * x,
 }
 

@@ -268,12 +268,31 @@ def proved_laws(chain: Chain) -> Faults:
         value, size = probe.acting(metric, "metric", a, a)
         if value < -1e-10 * (1 + size):
             yield f"the metric is proved positive and f.Mf = {value:.1e}"
+    if bracket is not None:
+        yield from _of_the_bracket(chain, probe, bracket, proved)
     if "energy" in proved and "power" in lowered.values:
         power = run(lowered.values["power"], probe.values, probe.modules, **probe.graph)["power__density"]
         total, size = power.sum(), 1 + np.abs(power).sum()
         kept = metric is None or chain.system.entropy is not None
         if total > 1e-10 * size or (kept and total < -1e-10 * size):
             yield f"the energy law is proved and dH/dt = {total:.1e}"
+
+
+def _of_the_bracket(chain: Chain, probe: _Probe, bracket: Any, proved: set[str]) -> Faults:
+    """J dS = 0, and the cyclic sum of the slope of g.J k along J f is zero."""
+    assert chain.lowered is not None
+    f, g = probe.covectors()
+    entropy = chain.system.entropy
+    if "entropy_degeneracy" in proved and entropy is not None:
+        slope = run(chain.lowered.dynamics.gradient(entropy, "S", "entropy"), probe.values, **probe.graph)
+        value, size = probe.acting(bracket, "bracket", f, {n: slope[bar(n)] for n in chain.fields})
+        if abs(value) > 1e-10 * (1 + size):
+            yield f"the bracket is proved to leave the entropy alone and f.J dS = {value:.1e}"
+    if "jacobi" in proved:
+        k = {n: np.roll(f[n] + g[n] ** 2, 1, axis=-1) for n in chain.fields}
+        terms = [probe.slope_of(bracket, *turn) for turn in ((f, g, k), (g, k, f), (k, f, g))]
+        if abs(sum(terms)) > 1e-6 * (1 + sum(map(abs, terms))):
+            yield f"the Jacobi identity is proved and its cyclic sum is {sum(terms):.1e}"
 
 
 @dataclass(frozen=True)
@@ -302,12 +321,26 @@ class _Probe:
 
     def acting(self, form: Any, part: str, a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> tuple[float, float]:
         """a . Op b and the sum of its |terms|."""
+        image = self.image(form, part, b)
+        terms = [a[n] * image[n] for n in self.chain.fields]
+        return float(sum(t.sum() for t in terms)), float(sum(np.abs(t).sum() for t in terms))
+
+    def image(self, form: Any, part: str, b: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Op b."""
         assert self.chain.lowered is not None
         covectors = {f"{n}__right": v for n, v in b.items()} | {f"{n}__left": 0 * v for n, v in b.items()}
         operator = self.chain.lowered.dynamics.operator(form, part)
         out = run(operator, self.values | covectors, self.modules, **self.graph)
-        terms = [a[n] * out[bar(f"{n}__left")] for n in self.chain.fields]
-        return float(sum(t.sum() for t in terms)), float(sum(np.abs(t).sum() for t in terms))
+        return {n: out[bar(f"{n}__left")] for n in self.chain.fields}
+
+    def slope_of(self, form: Any, f: dict, g: dict, k: dict) -> float:
+        """The slope of g . J k along J f, by a central difference of brackets that are smooth in the state."""
+        along, step = self.image(form, "bracket", f), 1e-4
+        ahead, behind = (
+            replace(self, values={**self.values, **{n: self.values[n] + e * along[n] for n in self.chain.fields}})
+            for e in (step, -step)
+        )
+        return (ahead.acting(form, "bracket", g, k)[0] - behind.acting(form, "bracket", g, k)[0]) / (2 * step)
 
 
 ANYWHERE = (forces, rewritten, proved_laws)  # whatever becomes of the steps

@@ -1,4 +1,4 @@
-"""Ten faults to plant, each with a cell in which the fuzzer must find it."""
+"""Faults to plant, each with a cell in which the fuzzer must find it."""
 
 from __future__ import annotations
 
@@ -105,6 +105,26 @@ def _one_sided(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Dynamics, "operator", operator)
 
 
+def _leaks(patch: pytest.MonkeyPatch) -> None:
+    """When the laws are decided, the bracket gets a skew term, q of the state between the first and the last field."""
+    decided, exact = chain.printed, Dynamics.operator
+
+    def operator(self: Dynamics, bilinear: Any, part: str) -> Any:
+        if part != "bracket":
+            return exact(self, bilinear, part)
+        lowering, left, _ = self.covectors(bilinear)
+        (a, *_, b), (c, *_, d) = bilinear.left, bilinear.right
+        form = bilinear.form + self.derivation.fields[0] ** 2 * (a * d - b * c) / 7
+        return lowering.gradient(part, form, left, part)
+
+    def printed(layer: Any) -> Any:
+        found = decided(layer)
+        patch.setattr(Dynamics, "operator", operator)
+        return found
+
+    patch.setattr(chain, "printed", printed)
+
+
 def _stops(patch: pytest.MonkeyPatch) -> None:
     def broken(system: Any) -> Any:
         raise TypeError("planted")
@@ -125,6 +145,8 @@ PLANTED: dict[str, Planted] = {
     ),
     "a law that is none": Planted(_all_proved, Cell("line", "periodic", "ExplicitEuler", "weights")),
     "a bracket that is not skew": Planted(_one_sided, Cell("line", "periodic", "RK4", "poisson")),
+    "a bracket that makes entropy": Planted(_leaks, Cell("point", "periodic", "RK4", "entropy")),
+    "a bracket that is none of Jacobi's": Planted(_leaks, Cell("point", "periodic", "RK4", "poisson")),
     "text that does not parse": Planted(
         _text("reference.py", "return", "return ,"), Cell("point", "periodic", "RK4", "plain")
     ),

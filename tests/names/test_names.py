@@ -15,6 +15,8 @@ import sympy as sp
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sympy.core.basic import ordering_of_classes
+from sympy.printing.precedence import PRECEDENCE_FUNCTIONS
 from torch import nn
 
 from metrigen import (
@@ -175,6 +177,24 @@ def test_what_is_no_name_is_refused_wherever_a_name_is_given(name: str) -> None:
         except SpecError:
             continue
         pytest.fail(f"{name!r} was taken as a {way}")
+
+
+def test_no_field_is_a_number_for_sympy() -> None:
+    """SymPy finds a precedence and an order by the name of a class."""
+    x = sp.Symbol("x", real=True)
+    numbers = (sp.S.Half, sp.Rational(2, 3), sp.Integer(3), sp.Float(0.3), sp.pi, sp.E, sp.I)
+    taken = {*PRECEDENCE_FUNCTIONS, *ordering_of_classes, *(type(n).__name__ for n in numbers)}
+    for name in sorted(name for name in taken if name.isidentifier()):
+        try:
+            u = Field(name, Lattice(x))
+        except SpecError:
+            continue
+        u.func(t, x).compare(u), str(2 * u - u**2), sp.latex(2 * u - u**2)
+        assert all(u.compare(n) == -n.compare(u) != 0 for n in numbers), name
+    for declare in (lambda: Field("Half", point), lambda: Input("Half", point), lambda: NeuralFunction("Half", x)):
+        with pytest.raises(SpecError, match="SymPy"):
+            declare()
+    assert Param("Half").name == "Half"
 
 
 @given(st.text(max_size=12) | st.sampled_from(WORDS).map(lambda word: word + "_") | st.integers() | st.none())

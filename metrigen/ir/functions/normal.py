@@ -3,7 +3,8 @@
 x**2.0                      x**2: exponents that are whole or halves are exact
 Heaviside(x)                (1 + sign x)/2
 x**(a + 1)/x                x**a: powers of one base are one power
-Max(x, 0)**a x              Max(x, 0)**(a + 1), and |x|**a x**2 = |x|**(a + 2), for a that is no whole number
+Max(x, 0)**a x              Max(x, 0)**(a + 1), and |x|**a x**2 = |x|**(a + 2), for a that is no whole number;
+                            (2|x|)**a = 2**a |x|**a
 log(cosh x), sinh x/cosh x  logcosh x, tanh x; 1/cosh x is sech x, 1/sinh x is csch x
 log(1 + e^x), 1/(1 + e^x)   softplus x, sigmoid(-x)
 f(x)/x, (e^x - 1)/x, ...    forms with a value at 0 (removable)
@@ -76,6 +77,8 @@ def _power(e: sp.Pow) -> sp.Expr:
             # 0 or 1: its power is itself, and outside of the power it has no derivative that is infinite.
             rest = sp.Mul(*(f for f in base.args if f not in walls))
             return sp.Mul(*walls) * rest**exponent
+    if not exponent.is_number and base.is_Mul and all(f.is_positive or isinstance(f, sp.Abs) for f in base.args):
+        return sp.Mul(*(f**exponent for f in base.args))
     if exponent.is_Rational and exponent.is_negative and base.is_Add:
         found = _sigmoid(base)
         if found is not None:
@@ -132,25 +135,29 @@ def _product(e: sp.Mul) -> sp.Expr:
 
 
 def _kinks(e: sp.Mul) -> sp.Expr:
-    """Max(x, 0)^a x^n = Max(x, 0)^(a + n), |x|^a x^n = |x|^(a + n) for even n, and for odd n beside sign(x), where
-    a + n > 0: the derivative of one power is finite at 0, that of the product has 0 times infinite there. Whole a need
-    no such form."""
+    """Max(x, 0)^a x^n = Max(x, 0)^(a + n), |x|^a x^n = |x|^(a + n), with sign(x) for odd n, where nothing says that
+    a + n <= 0: the derivative of one power is finite at 0, that of the product has 0 times infinite there. Whole a need
+    no such form; a may be learned, but for the clamp, which is 1 where a = 0 and x < 0, it must be positive."""
     table = powers(e)
     number, changed = sp.S.One, False
     for base, a in list(table.items()):
         clamped = isinstance(base, sp.Max) and len(base.args) == 2 and base.args[0] == 0
-        if not (clamped or isinstance(base, sp.Abs)) or not a.is_number or a.is_integer or not a.is_positive:
+        if not (clamped or isinstance(base, sp.Abs)) or a.is_integer or (clamped and not a.is_positive):
             continue
         factor, x = base.args[-1].as_coeff_Mul()
-        n = table.get(x, sp.S.Zero)
-        side = sp.sign(x)
-        signed = not clamped and bool(n.is_odd and table.get(side, sp.S.Zero).is_odd)
-        n = n if clamped or signed or not n.is_Integer else n - n % 2
-        if n.is_Integer and n != 0 and a + n > 0:
-            table[base], table[x] = a + n, table[x] - n
-            if signed:
-                table[side] = sp.S.Zero
-            number, changed = number * factor**-n, True
+        n, side = table.get(x, sp.S.Zero), sp.sign(x)
+        signs = table.get(side, sp.S.Zero)
+        if not (n.is_Integer and signs.is_Integer):
+            continue
+        odd = not clamped and n % 2 == 1
+        if odd and signs % 2 == 0 and a.is_number and a > 1:
+            n, odd = n - 1, False  # x beside a power whose derivative is finite
+        if n == 0 or (a + n).is_nonpositive:
+            continue
+        table[base], table[x] = a + n, table[x] - n
+        if odd:
+            table[side] = 1 - signs % 2
+        number, changed = number * (factor if clamped else sp.Abs(factor)) ** -n, True
     return number * product(table) if changed else e
 
 
