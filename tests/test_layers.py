@@ -27,7 +27,7 @@ EDGES: Mapping[str, str] = {
     "plotting": "errors",
     "vocabulary": "caches errors spec physics integrators plotting",
     "programs": "errors budget spec ir passes physics discretise integrators",
-    "emit": "errors spec physics discretise manifests __init__",
+    "emit": "errors folders spec physics discretise manifests __init__",
     "folders": "",
     "manifests": "",
     "layers": "spec ir passes physics discretise integrators programs emit",
