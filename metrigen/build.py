@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import metrigen.caches  # noqa: F401  # before anything imports SymPy
 from metrigen.backends.backends import BACKENDS
 from metrigen.compiler import Compiled, Stage, compile_spec, layer_of
 from metrigen.emit.derivation import derivation_markdown
