@@ -1,4 +1,7 @@
-"""Build spec files: compile every one first, then write every package, so that a refused spec changes nothing."""
+"""Build spec files: compile every one first, then write every package, so that a refused spec changes nothing.
+
+What a plain build does not run, reports, pages and compilers, is imported where it is called.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
+import metrigen.caches  # noqa: F401  # before anything imports SymPy
 from metrigen.backends.backends import BACKENDS
-from metrigen.backends.cpu import ahead, library, registration
 from metrigen.compiler import Compiled, Stage, compile_spec, layer_of
 from metrigen.emit.derivation import derivation_markdown
 from metrigen.emit.file import write_text
@@ -23,13 +27,14 @@ from metrigen.emit.tree import Difference, compare_trees
 from metrigen.emit.tree import write_packages as write_trees
 from metrigen.errors import BuildError, InternalError, MetrigenError, SpecError, Warned, faults
 from metrigen.layers.layer import Layer
-from metrigen.package.cost import Cost
 from metrigen.package.notices import notices
-from metrigen.package.page import page
-from metrigen.package.report import Report, report_of
 from metrigen.spec.files import project_root
 from metrigen.spec.load import Spec, line_of_system, load_spec, locate, raised_in_spec
 from metrigen.spec.names import class_name
+
+if TYPE_CHECKING:
+    from metrigen.package.cost import Cost
+    from metrigen.package.report import Report
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,8 @@ def warnings_of(report: Report) -> tuple[Warned, ...]:
 
 def report_file(path: Path, on_begin: Callable[[str], None] | None = None) -> Report:
     """Load one spec file and work out everything that can be shown of it; every error points into it."""
+    from metrigen.package.report import report_of
+
     spec = load_spec(path)
     at = ["load"]
 
@@ -144,6 +151,8 @@ def report_cost(report: Report, shape: tuple[int, ...] | None, bandwidth: float)
 
 def write_page(report: Report, file: Path | None, shape: tuple[int, ...] | None, bandwidth: float) -> Path:
     """Write the report as a page to ``file``, by default NAME.html here; the path. Raises BuildError."""
+    from metrigen.package.page import page
+
     path = file if file is not None else Path(f"{report.spec.system.name}.html")
     cost = report_cost(report, shape, bandwidth) if report.lowered is not None else None
     write_text(path, page(report, cost))
@@ -195,6 +204,8 @@ def compile_kernels(
     """Compile the kernels of packages, before any of them is written, into folders that ``cleaning`` removes; the name
     of the baseline, and those that have kernels. Raises BuildError: no such baseline, no compiler, another number of
     axes, or no package has kernels."""
+    from metrigen.backends.cpu import ahead
+
     goal = ahead.target(target)
     if not any(ahead.has_kernels(package.files) for package in packages):
         raise BuildError(
@@ -238,6 +249,8 @@ def register_in_cpp(
 ) -> tuple[str, tuple[Kernels, ...]]:  # fmt: skip
     """Write and compile the registration of packages in C++, as ``compile_kernels`` does their kernels. Raises
     BuildError where a package has none, too."""
+    from metrigen.backends.cpu import ahead, library, registration
+
     goal = ahead.target(target)
     for package in packages:
         if why := registration.why_not(package.files):

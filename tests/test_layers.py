@@ -27,14 +27,14 @@ EDGES: Mapping[str, str] = {
     "plotting": "errors",
     "vocabulary": "caches errors spec physics integrators plotting",
     "programs": "errors budget spec ir passes physics discretise integrators",
-    "emit": "errors spec physics discretise manifests __init__",
+    "emit": "errors folders spec physics discretise manifests __init__",
     "folders": "",
     "manifests": "",
     "layers": "spec ir passes physics discretise integrators programs emit",
     "backends": "errors folders manifests spec ir passes physics discretise integrators programs emit layers",
     "package": "errors budget manifests spec ir passes physics discretise integrators programs emit layers backends",
     "compiler": "caches errors budget spec ir physics programs layers backends package",
-    "build": "errors spec layers emit backends package compiler",
+    "build": "caches errors spec layers emit backends package compiler",
     "memory": "errors folders spec emit compiler build",
     "show": "emit package build",
     "drift_notation": "",
@@ -47,8 +47,8 @@ EDGES: Mapping[str, str] = {
     "simulate": "errors spec ir emit layers package compiler",
     "references": "spec",
     "doctor": "__init__ backends",
-    "cli": "errors __init__ spec emit backends catalogue build show drift compare revision simulate references doctor "
-    "console",
+    "cli": "caches errors __init__ spec emit backends catalogue build show drift compare revision simulate references "
+    "doctor console",
     "__main__": "cli",
 }
 # Against the arrows: what a slip in a spec is compared with is the vocabulary, looked up where one is found.

@@ -58,6 +58,7 @@ def diff(
 
 def _snapshot(session: Session, given: str, file: Path) -> Snapshot:
     session.tell(f"derive {given}")
+    import metrigen.caches  # noqa: F401  # before anything imports SymPy
     from metrigen.compare import snapshot
 
     return snapshot(file)

@@ -64,6 +64,7 @@ def simulate(
         shown = shown_path(spec)
         read(spec, shown)
         s.tell(f"derive {shown}")
+        import metrigen.caches  # noqa: F401  # before anything imports SymPy
         from metrigen.simulate.given import assignments
 
         step = {} if dt is None else {"dt": repr(dt)}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import builtins
 import symtable
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
+from types import CodeType
 
 from metrigen.errors import InternalError
 
@@ -25,22 +26,21 @@ def check_files(files: Mapping[str, str]) -> None:
 @lru_cache(maxsize=128)  # the runtime of packages is the same text
 def _check(name: str, text: str) -> None:
     try:
-        compile(text, name, "exec", dont_inherit=True)
-        tree = ast.parse(text, name)
+        code = compile(text, name, "exec", dont_inherit=True)
         table = symtable.symtable(text, name, "exec")
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         where = f", line {line}: {_line(text, line)}" if line else ""
         raise InternalError(f"the emitted {name} does not parse ({error}){where}") from error
-    for definition in _defined_again(tree.body):
+    for definition in _defined_again(ast.parse(text, name).body) if _repeats(code) else ():
         raise InternalError(f"the emitted {name} defines {definition.name!r} twice, line {definition.lineno}")
     known = _GIVEN | {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
-    known |= {s.get_name() for scope in _scopes(table) for s in scope.get_symbols() if s.is_declared_global()}
-    for scope in _scopes(table):
-        for symbol in scope.get_symbols():
-            if symbol.is_referenced() and symbol.is_global() and symbol.get_name() not in known:
-                where = f"{scope.get_name()}, line {scope.get_lineno()}"
-                raise InternalError(f"the emitted {name} uses {symbol.get_name()!r}, which it does not define: {where}")
+    unknown = [(scope, symbol) for scope in _scopes(table) for symbol in _globals(scope, known)]
+    known |= {symbol.get_name() for _, symbol in unknown if symbol.is_declared_global()}
+    for scope, symbol in unknown:
+        if symbol.is_referenced() and symbol.get_name() not in known:
+            where = f"{scope.get_name()}, line {scope.get_lineno()}"
+            raise InternalError(f"the emitted {name} uses {symbol.get_name()!r}, which it does not define: {where}")
 
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -59,6 +59,19 @@ def _defined_again(body: Sequence[ast.stmt]) -> Iterator[_Definition]:
             seen.add(statement.name)
         if isinstance(statement, ast.ClassDef):
             yield from _defined_again(statement.body)
+
+
+def _repeats(code: CodeType) -> bool:
+    """Whether some block may define a name again: a tree costs as much as all else here, and serves to tell that."""
+    inner = [c for c in code.co_consts if isinstance(c, CodeType)]
+    names = [c.co_name for c in inner if c.co_name[0] != "<"]
+    return len(set(names)) < len(names) or any(map(_repeats, inner))
+
+
+def _globals(scope: symtable.SymbolTable, known: Collection[str]) -> list[symtable.Symbol]:
+    """The global names of a scope that are not known yet."""
+    names = scope.get_globals() if isinstance(scope, symtable.Function) else scope.get_identifiers()
+    return [symbol for name in names if name not in known and (symbol := scope.lookup(name)).is_global()]
 
 
 def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:

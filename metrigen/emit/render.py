@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from metrigen.emit.template_cache import TemplateCache
+
 if TYPE_CHECKING:
     from importlib.abc import Traversable
+
+_OPTIONS: dict[str, Any] = {
+    "trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True, "autoescape": False,
+}  # fmt: skip
 
 
 def render(name: str, /, **context: Any) -> str:
@@ -38,11 +44,9 @@ def _environment() -> jinja2.Environment:
 
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(source),
+        bytecode_cache=TemplateCache(_OPTIONS),
         undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
+        **_OPTIONS,
     )
     environment.filters |= {"tensors": _tensors, "returned": _returned}
     return environment

@@ -8,17 +8,9 @@ from dataclasses import dataclass
 from metrigen.layers.layer import Layer
 from metrigen.package.arguments import noises
 from metrigen.package.assembly import Package
-from metrigen.package.graph_module import graph_parts
-from metrigen.package.graph_sections import graph_sections
 from metrigen.package.guarantees import field_cost, field_guarantees, graph_cost, token_cost, token_guarantees
-from metrigen.package.lattice_module import lattice_parts
-from metrigen.package.memory_module import memory_parts
-from metrigen.package.memory_sections import memory_cost, memory_guarantees, memory_sections
 from metrigen.package.module import Parts
 from metrigen.package.runtime import runtime
-from metrigen.package.sections import sections
-from metrigen.package.sequence_module import token_parts
-from metrigen.package.sequence_sections import sequence_sections
 
 
 @dataclass(frozen=True)
@@ -54,15 +46,36 @@ def _lattice_runtime(layer: Layer) -> Mapping[str, str]:
     )
 
 
-LATTICE = Family(lattice_parts, sections, field_guarantees, field_cost, _lattice_runtime)
-GRAPH = Family(graph_parts, graph_sections, field_guarantees, graph_cost, _graph_runtime)
-SEQUENCE = Family(token_parts, sequence_sections, token_guarantees, token_cost, lambda layer: runtime("scan"))
+def _lattice() -> Family:
+    from metrigen.package.lattice_module import lattice_parts
+    from metrigen.package.sections import sections
+
+    return Family(lattice_parts, sections, field_guarantees, field_cost, _lattice_runtime)
 
 
-MEMORY = Family(memory_parts, memory_sections, memory_guarantees, memory_cost, lambda layer: runtime("memory"))
+def _graph() -> Family:
+    from metrigen.package.graph_module import graph_parts
+    from metrigen.package.graph_sections import graph_sections
+
+    return Family(graph_parts, graph_sections, field_guarantees, graph_cost, _graph_runtime)
+
+
+def _sequence() -> Family:
+    from metrigen.package.sequence_module import token_parts
+    from metrigen.package.sequence_sections import sequence_sections
+
+    return Family(token_parts, sequence_sections, token_guarantees, token_cost, lambda layer: runtime("scan"))
+
+
+def _memory() -> Family:
+    from metrigen.package.memory_module import memory_parts
+    from metrigen.package.memory_sections import memory_cost, memory_guarantees, memory_sections
+
+    return Family(memory_parts, memory_sections, memory_guarantees, memory_cost, lambda layer: runtime("memory"))
 
 
 def family_of(layer: Layer) -> Family:
+    """The family of a layer; a build imports the files of that one alone."""
     if layer.shape.remembers:
-        return MEMORY
-    return SEQUENCE if layer.shape.on_tokens else GRAPH if layer.shape.on_edges else LATTICE
+        return _memory()
+    return _sequence() if layer.shape.on_tokens else _graph() if layer.shape.on_edges else _lattice()

@@ -8,10 +8,6 @@ from typing import ClassVar
 
 from metrigen.backends.base import Backend
 from metrigen.backends.torch.functions import FUNCTIONS
-from metrigen.backends.torch.graph_reference import graph_reference_text
-from metrigen.backends.torch.memory_reference import memory_reference_text
-from metrigen.backends.torch.reference import reference_text
-from metrigen.backends.torch.scan_reference import scan_reference_text
 from metrigen.emit.layout import layout
 from metrigen.emit.plain_names import plain_python
 from metrigen.layers.operator import Operator
@@ -29,11 +25,23 @@ class Torch(Backend):
         return ""
 
     def files(self, head: str) -> Mapping[str, str]:
+        return {"reference.py": layout(plain_python(FUNCTIONS.put_into(self._text(head))))}
+
+    def _text(self, head: str) -> str:
+        """What prints a layer is imported for its shape alone."""
         layer = self.layer
         if layer.shape.remembers:
-            text = memory_reference_text(layer, head)
-        elif layer.shape.on_tokens:
-            text = scan_reference_text(layer, head)
-        else:
-            text = graph_reference_text(layer, head) if layer.shape.on_edges else reference_text(layer, head)
-        return {"reference.py": layout(plain_python(FUNCTIONS.put_into(text)))}
+            from metrigen.backends.torch.memory_reference import memory_reference_text
+
+            return memory_reference_text(layer, head)
+        if layer.shape.on_tokens:
+            from metrigen.backends.torch.scan_reference import scan_reference_text
+
+            return scan_reference_text(layer, head)
+        if layer.shape.on_edges:
+            from metrigen.backends.torch.graph_reference import graph_reference_text
+
+            return graph_reference_text(layer, head)
+        from metrigen.backends.torch.reference import reference_text
+
+        return reference_text(layer, head)

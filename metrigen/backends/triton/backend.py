@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from metrigen.backends.base import Backend
-from metrigen.backends.triton.edges import edge_traffic
 from metrigen.backends.triton.functions import FUNCTIONS
-from metrigen.backends.triton.kernels import kernels_text
-from metrigen.backends.triton.scan_kernels import sequence_kernels_text
-from metrigen.backends.triton.sequential import fits
 from metrigen.emit.layout import layout
 from metrigen.emit.plain_names import plain_python
 from metrigen.layers.operator import Operator
@@ -28,7 +24,8 @@ _ON_CHIP = (
 
 @dataclass(frozen=True)
 class Triton(Backend):
-    """Kernels of a GPU; a kernel can neither call a module nor solve in the midst of a step."""
+    """Kernels of a GPU; a kernel can neither call a module nor solve in the midst of a step. What prints a layer is
+    imported for its shape alone."""
 
     name: ClassVar[str] = "triton"
     module: ClassVar[str] = "kernels"
@@ -38,11 +35,20 @@ class Triton(Backend):
         if self.layer.shape.remembers:
             return _MEMORY
         if self.layer.shape.on_tokens:
-            scan = self.layer.lowered.scan
-            return "" if not scan.rotations or fits(scan.blocks) else _WALK
+            return self._why_no_scan()
         if self.layer.shape.on_edges:
+            from metrigen.backends.triton.edges import edge_traffic
+
             return edge_traffic(operator)
         return self.layer.obstacle
+
+    def _why_no_scan(self) -> str:
+        scan = self.layer.lowered.scan
+        if not scan.rotations:
+            return ""
+        from metrigen.backends.triton.sequential import fits
+
+        return "" if fits(scan.blocks) else _WALK
 
     def about(self, operator: Operator) -> str:
         rotated = self.layer.shape.on_tokens and self.layer.lowered.scan.rotations
@@ -50,7 +56,11 @@ class Triton(Backend):
 
     def files(self, head: str) -> Mapping[str, str]:
         if self.layer.shape.on_tokens:
+            from metrigen.backends.triton.scan_kernels import sequence_kernels_text
+
             text = sequence_kernels_text(self.layer, self.brief)
         else:
+            from metrigen.backends.triton.kernels import kernels_text
+
             text = kernels_text(self.layer, self.brief)
         return {"kernels.py": layout(plain_python(FUNCTIONS.put_into(text)))}
