@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import math
 import os
 import subprocess
@@ -104,9 +105,12 @@ def by_inductor(chosen: Iterable[Row]) -> dict[str, tuple[float, int]]:
     """
     import torch
     from torch._inductor import config, metrics
+    from torch._inductor.compile_fx import inductor_metrics_log
 
     from benchmarks.peers import torch_compile
 
+    inductor_metrics_log.setLevel(logging.INFO)  # it counts where it is asked to tell
+    inductor_metrics_log.propagate = False
     found: dict[tuple[str, bool], tuple[float, int]] = {}
     every = {}
     for row in chosen:
