@@ -50,7 +50,7 @@ def _graph_runtime(layer: Layer) -> Mapping[str, str]:
 
 def _lattice_runtime(layer: Layer) -> Mapping[str, str]:
     return runtime(
-        "lattice", *_STEPPING, *(["noise"] if noises(layer) else []), *(["networks"] if layer.given.networks else [])
+        "again", "lattice", *_STEPPING, *(["noise"] if noises(layer) else []), *(["networks"] if layer.given.networks else [])
     )
 
 
