@@ -49,9 +49,8 @@ def _graph_runtime(layer: Layer) -> Mapping[str, str]:
 
 
 def _lattice_runtime(layer: Layer) -> Mapping[str, str]:
-    return runtime(
-        "again", "lattice", *_STEPPING, *(["noise"] if noises(layer) else []), *(["networks"] if layer.given.networks else [])
-    )
+    further = [*(["noise"] if noises(layer) else []), *(["networks"] if layer.given.networks else [])]
+    return runtime("again", "lattice", *_STEPPING, *further)
 
 
 LATTICE = Family(lattice_parts, sections, field_guarantees, field_cost, _lattice_runtime)
