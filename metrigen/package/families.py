@@ -41,9 +41,8 @@ def _graph_runtime(layer: Layer) -> Mapping[str, str]:
 
 
 def _lattice_runtime(layer: Layer) -> Mapping[str, str]:
-    return runtime(
-        "lattice", *_STEPPING, *(["noise"] if noises(layer) else []), *(["networks"] if layer.given.networks else [])
-    )
+    further = [*(["noise"] if noises(layer) else []), *(["networks"] if layer.given.networks else [])]
+    return runtime("again", "lattice", *_STEPPING, *further)
 
 
 def _lattice() -> Family:

@@ -14,5 +14,5 @@ def runtime(*names: str, **context: object) -> dict[str, str]:
 
 def shared(parameters: bool) -> dict[str, str]:
     """What a layer on any domain stands on; ``parameters``: whether it has some that are learned."""
-    names = ("arguments", "base", "checks", "state", "surface", "symbolic")
+    names = ("arguments", "base", "checks", "plain", "state", "surface", "symbolic")
     return runtime(*names, *(("param",) if parameters else ()), format=FORMAT)

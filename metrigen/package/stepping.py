@@ -70,8 +70,9 @@ def forward_readout(layer: Layer, found: FusedReadout) -> list[str]:
         f"    return {state}(*ends), read",
         "",
         *_private(layer, "_evolved_readout"),
-        f"    others = {_beside(read)}",
+        *([f"    others = {_beside(read)}"] if further else []),
         f"    if {by_reference(layer)}:",
+        *([] if further else [f"        others = {_beside(read)}"]),  # kernels are handed them among what is fixed
         f"        return reference.evolve_readout(state, fixed, others, _span.taken, {_STEPS})",
         "    self._insist(state[0])",
         f"    return operators.evolve_readout({passed})",
@@ -89,10 +90,11 @@ def rollout_readout(layer: Layer, found: FusedReadout) -> list[str]:
     passed = ", ".join(["*state", "*fixed", *further, "_span.steps", "_span.every"])
     return [
         *_private(layer, "_rolled_readout"),
-        f"    others = {_beside(read)}",
+        *([f"    others = {_beside(read)}"] if further else []),
         "    if not _span.taken:",
         f"        return unread(state, {found.components})",
         f"    if {by_reference(layer)}:",
+        *([] if further else [f"        others = {_beside(read)}"]),
         f"        steps = {_STEPS}",
         "        return by_readings(steps, reference.evolve_readout, state, fixed, others, _span"
         f"{', reference.DRIVEN' * bool(layer.lowered.driven)})",

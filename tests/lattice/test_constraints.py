@@ -350,9 +350,9 @@ def test_a_source_that_is_no_number_has_no_solution(modules, way: str, singular:
 def test_the_package_is_the_reference_alone(modules) -> None:
     result, waves = compiled(SYSTEMS["variable-periodic"]), compiled(SYSTEMS["nested-periodic"])
     files = (
-        "DERIVATION.md __init__.py accuracy.py arguments.py base.py "
+        "DERIVATION.md __init__.py accuracy.py again.py arguments.py base.py "
         "checks.py expressions.py frames.py inductor.py lattice.py "
-        "module.py param.py py.typed reference.py state.py stretches.py surface.py symbolic.py trajectories.py"
+        "module.py param.py plain.py py.typed reference.py state.py stretches.py surface.py symbolic.py trajectories.py"
     ).split()
     assert sorted(result.files) == files
     assert "custom_op" not in result.files["module.py"]

@@ -260,9 +260,9 @@ def test_the_reverse_loop_of_the_reference(packages) -> None:
 def test_the_files() -> None:
     result = compiled(SYSTEMS["Strang"][0](learned=True))
     files = (
-        "DERIVATION.md __init__.py accuracy.py arguments.py base.py "
+        "DERIVATION.md __init__.py accuracy.py again.py arguments.py base.py "
         "checks.py expressions.py frames.py inductor.py lattice.py "
-        "module.py param.py py.typed reference.py state.py stretches.py surface.py symbolic.py trajectories.py"
+        "module.py param.py plain.py py.typed reference.py state.py stretches.py surface.py symbolic.py trajectories.py"
     ).split()
     assert sorted(result.files) == files
     for name in ("module.py", "reference.py", "__init__.py"):
