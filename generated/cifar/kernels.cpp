@@ -1812,7 +1812,7 @@ extern "C" long rollout_adjoint(
 
 
 // The readout of a tile right after the steps that lead to a state, while its fields are in cache.
-namespace joint {
+namespace fused_readout {
 
 constexpr long STATE = steps::STATE, FIXED = steps::FIXED, GIVEN = reading::GIVEN, COMPONENTS = reading::COMPONENTS;
 // Place of a field of the state among what the readout reads, -1 where it reads none of it.
@@ -1929,4 +1929,4 @@ extern "C" long evolve_readout_adjoint(
 }
 #endif
 
-}  // namespace joint
+}  // namespace fused_readout

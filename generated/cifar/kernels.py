@@ -5,8 +5,8 @@
 """Cifar: Triton kernels and the functions that launch them, with the signatures of ``reference``.
 
 One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
-neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all
-steps.
+neighbours from memory; products with channel matrices have kernels of their own. ``evolve`` and its adjoint hold whole
+planes on chip over all steps.
 Sums over sites leave one partial per program, so that gradients are the same bits at every run.
 """
 
@@ -34,6 +34,8 @@ LOG = logging.getLogger("metrigen.layer")
 DEVICES = ("cuda", "xpu", *(("cpu",) if triton.knobs.runtime.interpret else ()))
 OWNED = False  # results may share memory with arguments
 MAX_BLOCK = 256  # sites of a program: more of them spill registers in a readout or an adjoint
+JOINED = True  # a readout is one tensor
+TOGETHER = 8  # channels of a block that no matrix of a step leaves; None where one couples all
 MOST = 2**31 - 1  # programs of a launch along its first axis, and sites of a plane
 
 
@@ -123,6 +125,17 @@ def partials(like: Tensor) -> Tensor:
         dtype=torch.float64 if like.dtype == torch.float64 else torch.float32,
         device=like.device,
     )
+
+
+def _whole(like: Tensor, count: int) -> Tensor:
+    """Memory for a readout of ``count`` components, (B, count*C, *S)."""
+    return _new(like, (like.shape[0], count * like.shape[1], *like.shape[2:]))
+
+
+def _components(whole: Tensor, count: int) -> Tensors:
+    """Where each component of a readout begins; the kernels find the samples."""
+    flat, size = whole.flatten(), whole.shape[1:].numel() // count
+    return tuple(flat[i * size :] for i in range(count))
 
 
 @triton.jit
@@ -608,6 +621,7 @@ def readout_0_kernel(
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
+    whole = base + plane // C * 4 * C * N
     i0 = at // N1
     i1 = at % N1
     at_site_m1_0 = (i0 - 1) * N1 + i1
@@ -653,15 +667,15 @@ def readout_0_kernel(
     T02_density_v = 0.25 * v_10
     T11_T22_density_v = 0.5 * v_9
     T12_density_v = -0.25 * (v_0 - v_1) * (v_3 - v_4) * c1
-    tl.store(a_density_ptr + base + at, a_density.to(a_density_ptr.dtype.element_ty), mask=ok)
-    tl.store(T01_a_density_ptr + base + at, (T01_density_v * v_8).to(T01_a_density_ptr.dtype.element_ty), mask=ok)
-    tl.store(T02_a_density_ptr + base + at, (T02_density_v * v_8).to(T02_a_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(a_density_ptr + whole + at, a_density.to(a_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T01_a_density_ptr + whole + at, (T01_density_v * v_8).to(T01_a_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T02_a_density_ptr + whole + at, (T02_density_v * v_8).to(T02_a_density_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        T11_T22_2a_density_ptr + base + at,
+        T11_T22_2a_density_ptr + whole + at,
         (0.5 * T11_T22_density_v * v_8).to(T11_T22_2a_density_ptr.dtype.element_ty),
         mask=ok,
     )
-    tl.store(T12_a_density_ptr + base + at, (T12_density_v * v_8).to(T12_a_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T12_a_density_ptr + whole + at, (T12_density_v * v_8).to(T12_a_density_ptr.dtype.element_ty), mask=ok)
 
 
 @triton.jit(do_not_specialize=["C"])
@@ -702,6 +716,7 @@ def readout_adjoint_0_kernel(
     ok = at < N
     base = plane * N
     partial = program
+    whole = base + plane // C * 4 * C * N
     i0 = at // N1
     i1 = at % N1
     at_site_m1_0 = (i0 - 1) * N1 + i1
@@ -715,11 +730,11 @@ def readout_adjoint_0_kernel(
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
-    T01_a_density_bar = tl.load(T01_a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T02_a_density_bar = tl.load(T02_a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T11_T22_2a_density_bar = tl.load(T11_T22_2a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T12_a_density_bar = tl.load(T12_a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    a_density_bar = tl.load(a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T01_a_density_bar = tl.load(T01_a_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T02_a_density_bar = tl.load(T02_a_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T11_T22_2a_density_bar = tl.load(T11_T22_2a_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T12_a_density_bar = tl.load(T12_a_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    a_density_bar = tl.load(a_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
     phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
@@ -955,6 +970,107 @@ def readout_adjoint_1_kernel(
     tl.store(pi_bar_ptr + base + at, (T00_density_bar9 * pi - 0.25 * v_40).to(pi_bar_ptr.dtype.element_ty), mask=ok)
 
 
+@triton.jit(do_not_specialize=["C", "size"])
+def mix_kernel(
+    matrix_ptr,
+    x_ptr,
+    out_ptr,
+    C,
+    size,
+    N: tl.constexpr,
+    BLOCK: tl.constexpr,
+    GROUP: tl.constexpr,
+    TRANSPOSED: tl.constexpr,
+    ACC: tl.constexpr,
+):
+    """out_c = sum_d M_cd x_d at every site, over the ``size`` channels of the block of c; ``GROUP`` of them a
+    program."""
+    blocks = (N + BLOCK - 1) // BLOCK
+    groups = (size + GROUP - 1) // GROUP
+    program = tl.program_id(0)
+    at = (program % blocks * BLOCK + tl.arange(0, BLOCK))[None, :]
+    group = program // blocks
+    first = group // groups * size  # a channel of all samples, of which the matrix knows those of one
+    own = (group % groups * GROUP + tl.arange(0, GROUP))[:, None]
+    ok = (own < size) & (at < N)
+    here = first % C
+    total = tl.zeros([GROUP, BLOCK], ACC)
+    for d in range(0, size):
+        place = (here + d) * C + here + own if TRANSPOSED else (here + own) * C + here + d
+        entry = tl.load(matrix_ptr + place, mask=own < size, other=0.0).to(ACC)
+        total += entry * tl.load(x_ptr + (first + d).to(tl.int64) * N + at, mask=at < N, other=0.0).to(ACC)
+    tl.store(out_ptr + (first + own).to(tl.int64) * N + at, total.to(out_ptr.dtype.element_ty), mask=ok)
+
+
+@triton.jit(do_not_specialize=["C", "size"])
+def outer_kernel(
+    left_ptr,
+    right_ptr,
+    out_ptr,
+    C,
+    size,
+    N: tl.constexpr,
+    BLOCK: tl.constexpr,
+    GROUP: tl.constexpr,
+    TRANSPOSED: tl.constexpr,
+    ACC: tl.constexpr,
+):
+    """left_c right_d summed over the sites of a program, for c and d of one block: (C, size) of each sample and
+    program."""
+    blocks = (N + BLOCK - 1) // BLOCK
+    groups = (size + GROUP - 1) // GROUP
+    program = tl.program_id(0)
+    at = (program % blocks * BLOCK + tl.arange(0, BLOCK))[None, :]
+    group = program // blocks
+    first = group // groups * size
+    own = (group % groups * GROUP + tl.arange(0, GROUP))[:, None]
+    ok = (own < size) & (at < N)
+    left = tl.load(left_ptr + (first + own).to(tl.int64) * N + at, mask=ok, other=0.0).to(ACC)
+    sample = (first // C * blocks + program % blocks).to(tl.int64)
+    line = group % groups * GROUP + tl.arange(0, GROUP)
+    for d in range(0, size):
+        right = tl.load(right_ptr + (first + d).to(tl.int64) * N + at, mask=at < N, other=0.0).to(ACC)
+        place = (sample * C + first % C + line) * size + d
+        tl.store(out_ptr + place, tl.sum(left * right, axis=1), mask=line < size)
+
+
+def _launch_blocks(kernel, like: Tensor, block: int | None, transposed: bool, *args: Tensor) -> None:
+    """Run a kernel of groups of channels, of blocks of channels, on every block of sites of ``like``."""
+    channels = like.shape[1]
+    size = block if block and channels % block == 0 else channels
+    if not like.numel():
+        return
+    group = min(16, triton.next_power_of_2(size))
+    groups = channels // size * triton.cdiv(size, group)
+    programs, options = plan((like.shape[0], groups, *like.shape[2:]), like.dtype)
+    sizes = {name: options[name] for name in ("N", "BLOCK", "ACC", "num_warps", "enable_fp_fusion")}
+    guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
+    with guard:
+        logged(kernel, like)[(programs,)](
+            *(x.contiguous() for x in args), channels, size, GROUP=group, TRANSPOSED=transposed, **sizes
+        )
+
+
+def _coupled(matrix: Tensor, x: Tensor, block: int | None = None, transposed: bool = False) -> Tensor:
+    """sum_d M_cd x_d, or M_dc, of a matrix that is zero outside blocks of ``block`` channels."""
+    out = _new(x)
+    _launch_blocks(mix_kernel, x, block, transposed, matrix, x, out)
+    return out
+
+
+def _outer(left: Tensor, right: Tensor, block: int | None = None) -> Tensor:
+    """sum over samples and sites of left_c right_d, inside the blocks of a matrix that is zero outside of them."""
+    b, c = left.shape[:2]
+    if not block or c % block or not left.numel():
+        return torch.einsum("bc...,bd...->cd", left, right)
+    n, wide = left.shape[2:].numel(), torch.float64 if left.dtype == torch.float64 else torch.float32
+    parts = torch.empty((b, triton.cdiv(n, _block(n)), c, block), dtype=wide, device=left.device)
+    _launch_blocks(outer_kernel, left, block, False, left, right, parts)
+    found = left.new_zeros((c // block, block, c // block, block))
+    found.diagonal(0, 0, 2).copy_(parts.sum((0, 1)).view(c // block, block, block).permute(1, 2, 0))
+    return found.view(c, c)
+
+
 def step(
     phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, dt: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor
 ) -> Tensors:
@@ -964,7 +1080,7 @@ def step(
     dV_dphi = _new(phi)
     pi_2 = _new(phi)
     launch(step_1_kernel, phi, phi_1, pi, c1, c2, decay, m2, dt, dV_dphi, pi_2)
-    pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
+    pi_3 = _coupled(rotation, pi_2, TOGETHER)
     phi_next = _new(phi)
     pi_next = _new(phi)
     launch(step_2_kernel, phi, dV_dphi, phi_1, pi_3, decay, dt, phi_next, pi_next)
@@ -1026,7 +1142,7 @@ def step_adjoint(
         VARIED=varied,
     )
     dt_bar4 = dt_bar4_parts.sum()
-    pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
+    pi_3 = _coupled(rotation, pi_2, TOGETHER)
     dt_bar1_parts = partials(phi)
     decay_bar5_parts = partials(phi)
     launch(
@@ -1044,8 +1160,8 @@ def step_adjoint(
     )
     dt_bar1 = dt_bar1_parts.sum()
     decay_bar5 = decay_bar5_parts.sum(dim=(0, 2))
-    pi_2_bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3_bar6)
-    rotation_bar8 = torch.einsum("bc...,bd...->cd", pi_3_bar6, pi_2)
+    pi_2_bar7 = _coupled(rotation, pi_3_bar6, TOGETHER, transposed=True)
+    rotation_bar8 = _outer(pi_3_bar6, pi_2, TOGETHER)
     pi_1_bar10 = _new(phi)
     dV_dphi_bar12 = _new(phi)
     decay_bar9_parts = partials(phi)
@@ -1106,13 +1222,10 @@ def step_adjoint(
     return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, m2_bar, decay_bar, rotation_bar)
 
 
-def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
+def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensor:
     """The kernels of ``readout`` one after the other, torch between them where channels meet."""
-    a_density = _new(phi)
-    T01_a_density = _new(phi)
-    T02_a_density = _new(phi)
-    T11_T22_2a_density = _new(phi)
-    T12_a_density = _new(phi)
+    whole = _whole(phi, 5)
+    a_density, T01_a_density, T02_a_density, T11_T22_2a_density, T12_a_density = _components(whole, 5)
     launch(
         readout_0_kernel,
         phi,
@@ -1127,22 +1240,14 @@ def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tens
         T11_T22_2a_density,
         T12_a_density,
     )
-    return (a_density, T01_a_density, T02_a_density, T11_T22_2a_density, T12_a_density)
+    return whole
 
 
-def readout_adjoint(
-    phi: Tensor,
-    pi: Tensor,
-    c1: Tensor,
-    c2: Tensor,
-    m2: Tensor,
-    a_density_bar: Tensor,
-    T01_a_density_bar: Tensor,
-    T02_a_density_bar: Tensor,
-    T11_T22_2a_density_bar: Tensor,
-    T12_a_density_bar: Tensor,
-) -> Tensors:
+def readout_adjoint(grad: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
     """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
+    a_density_bar, T01_a_density_bar, T02_a_density_bar, T11_T22_2a_density_bar, T12_a_density_bar = _components(
+        grad.contiguous(), 5
+    )
     T12_density_bar2 = _new(phi)
     T11_T22_density_bar4 = _new(phi)
     T02_density_bar7 = _new(phi)
@@ -1949,11 +2054,6 @@ def _channels_together(like: Tensor, most: int) -> int:
     return group if like.numel() and group <= MAX_GROUP and group * _tile(like) <= most else 0
 
 
-def _outer(left: Tensor, right: Tensor) -> Tensor:
-    """sum over steps, samples and sites of left_c right_d."""
-    return torch.einsum("kbc...,kbd...->cd", left, right)
-
-
 def _evolve_planes(
     group: int,
     steps: int,
@@ -2035,7 +2135,7 @@ def _evolve_planes_adjoint(
     m2_bar = m2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     decay_bar = decay_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     dt_bar = dt_bar.sum().to(phi.dtype)
-    rotation_bar = _outer(pi_3_bar6_saved, pi_2_saved).to(phi.dtype)
+    rotation_bar = _outer(pi_3_bar6_saved.flatten(0, 1), pi_2_saved.flatten(0, 1), TOGETHER).to(phi.dtype)
     return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, m2_bar, decay_bar, rotation_bar)
 
 

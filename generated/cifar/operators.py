@@ -25,7 +25,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = ReadingOperators("cifar_245991b9", KINDS, 4, reference, BACKENDS)
+OPERATORS = ReadingOperators("cifar_3bd552a2", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 5)
 evolve = OPERATORS.evolve(("phi", "pi"), ("c1", "c2", "dt", "m2", "decay", "rotation"))

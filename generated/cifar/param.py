@@ -9,10 +9,11 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
-from .base import has_numbers
+from .base import FLOATS, has_numbers
 from .surface import declared, kept_name
 
 _OFF = -1000.0  # the raw number of the value 0, which softplus and the logistic curve give exactly in every dtype
+_LIMITS = {dtype: (torch.finfo(dtype).tiny, torch.finfo(dtype).eps) for dtype in FLOATS}
 _EACH = {"scalar": "A number", "matrix": "Channel matrix"}
 
 
@@ -108,18 +109,20 @@ class LayerParam:
 
     def bounded(self, layer: Any) -> Tensor:
         """The values before the blocks of a matrix are put in their place."""
-        value = getattr(layer, self.raw_name)
+        value = layer._parameters.get(self.raw_name)  # at once, where torch would look for an attribute first
+        if value is None:
+            value = getattr(layer, self.raw_name)  # torch has put something else in its place
         symmetry = 1 if self.per == "edge" and layer.edges is None else self.symmetry
         if symmetry:
             value = 0.5 * (value + value.mT if symmetry > 0 else value - value.mT)
         if not self.sign:
             return value
-        info = torch.finfo(value.dtype)
-        least = info.tiny if self.sign == "positive" else 0.0  # kept off 0 and off the bound, where it rounds to them
+        tiny, eps = _LIMITS[value.dtype]
+        least = tiny if self.sign == "positive" else 0.0  # kept off 0 and off the bound, where it rounds to them
         if self.below is None:
             found = nn.functional.softplus(value)
-            return nn.functional.threshold(found, least, least) if least else found
-        return (self.below * torch.sigmoid(value)).clamp(least, self.below * (1 - info.eps))
+            return torch.threshold(found, least, least) if least else found
+        return (self.below * torch.sigmoid(value)).clamp(least, self.below * (1 - eps))
 
     def _inverse(self, value: Tensor) -> Tensor:
         """The raw numbers of values. The slope at 0 is 0: what is set to 0 is off, and stays off."""
@@ -193,9 +196,11 @@ def _mirrored(matrix: Tensor, name: str, sign: int) -> Tensor:
 def block_diagonal(blocks: Tensor, channels: int) -> Tensor:
     """Channel matrices (*L, C, C) with the blocks (*L, n, b, b) on the diagonal, cut off behind the last channel."""
     if blocks.shape[-3] == 1:
-        return blocks[..., 0, :channels, :channels]
+        whole = blocks.squeeze(-3)
+        return whole if whole.shape[-1] == channels else whole[..., :channels, :channels]
     whole = torch.diag_embed(blocks.movedim(-3, -1), dim1=-4, dim2=-2)
-    return whole.flatten(-4, -3).flatten(-2)[..., :channels, :channels]
+    whole = whole.flatten(-4, -3).flatten(-2)
+    return whole if whole.shape[-1] == channels else whole[..., :channels, :channels]
 
 
 def diagonal_blocks(matrix: Tensor, size: int) -> Tensor:

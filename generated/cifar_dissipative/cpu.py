@@ -338,6 +338,13 @@ def _dense(*tensors: Tensor) -> Tensors:
     return tuple([x.contiguous() for x in tensors])
 
 
+@lru_cache(maxsize=256)
+def _ahead(sizes: tuple[int, ...], numbers: tuple[int, ...]) -> list[object]:
+    """Sizes, of three axes where there are some fewer, and numbers as an entry is handed them; it writes into
+    neither."""
+    return [(ctypes.c_long * 3)(*sizes, *[1] * (3 - RANK)), *map(ctypes.c_long, numbers)]
+
+
 class _Tiling:
     """One call of an entry: samples, channels, sizes, and how many channels a tile holds. ``library`` is that of its
     kernels, compiled where it is asked for the first time; None where there are none, or no ``steps`` are to be
@@ -360,25 +367,36 @@ class _Tiling:
     ) -> None:
         """Call the entry on whole tensors; ``options`` are passed on: tensors, int as long, float as double,
         strides."""
-        pointers = (ctypes.c_void_p * len(arrays))(*[x.data_ptr() for x in arrays])
-        sizes = (ctypes.c_long * 3)(*self.like.shape[2:], *[1] * (3 - RANK))
-        threads = torch.get_num_threads()
-        numbers = [self.samples, self.channels, *(() if steps is None else (steps,)), threads]
-        arguments = [pointers, sizes, *map(ctypes.c_long, numbers)]
+        self.bound(steps, sums, *options)(arrays)
+
+    def bound(
+        self, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor | Strides
+    ) -> Callable[[Tensors], None]:
+        """The entry as a function of whole tensors, with all else that it is handed."""
+        sizes = self.like.shape[2:]
+        ahead = _ahead(sizes, (self.samples, self.channels) if steps is None else (self.samples, self.channels, steps))
+        behind: list[object] = []
         if sums is not None:
-            arguments.append(ctypes.c_void_p(sums.data_ptr()))
+            behind.append(ctypes.c_void_p(sums.data_ptr()))
         for x in options:
             if isinstance(x, Tensor):
-                arguments.append(ctypes.c_void_p(x.data_ptr()))
+                behind.append(ctypes.c_void_p(x.data_ptr()))
             elif x is None or isinstance(x, ctypes.Array):
-                arguments.append(x)
+                behind.append(x)
             else:
-                arguments.append(ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x))
-        if missing := _function(self.library, self.entry)(*arguments):
-            what = f"a tile has the shape {(self.group, *self.like.shape[2:])}" + (
-                "" if steps is None else f", {steps} steps"
-            )
-            raise _refused(self.entry, missing, threads, what)
+                behind.append(ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x))
+        function = _function(self.library, self.entry)
+
+        def call(arrays: Tensors) -> None:
+            pointers = (ctypes.c_void_p * len(arrays))(*[x.data_ptr() for x in arrays])
+            threads = torch.get_num_threads()
+            if missing := function(pointers, *ahead, ctypes.c_long(threads), *behind):
+                what = f"a tile has the shape {(self.group, *self.like.shape[2:])}" + (
+                    "" if steps is None else f", {steps} steps"
+                )
+                raise _refused(self.entry, missing, threads, what)
+
+        return call
 
     def strides(self, fixed: Tensors) -> Strides:
         """How far each array is from that of the sample before, 0 where samples share it; None where they share all."""
@@ -400,13 +418,17 @@ class _Tiling:
         g, dtype = self.group, self.like.dtype
         widths = [g * g if kind == "matrix" else g for _, kind in kinds]
         apart = sums.unflatten(0, (self.samples, -1))
-        own = {FIXED[i][0] for i, _ in _own(fixed)} if self.own and fixed else set[str]()
-        parts = zip(kinds, apart.sum(0).split(widths, 1), apart.split(widths, 2))
-        return {n: self._shaped(each if n in own else found, kind, dtype) for (n, kind), found, each in parts}
+        if self.own and fixed:
+            own = {FIXED[i][0] for i, _ in _own(fixed)}
+            parts = zip(kinds, apart.sum(0).split(widths, 1), apart.split(widths, 2))
+            return {n: self._shaped(each if n in own else found, kind, dtype) for (n, kind), found, each in parts}
+        return {n: self._shaped(found, kind, dtype) for (n, kind), found in zip(kinds, apart.sum(0).split(widths, 1))}
 
     def _shaped(self, found: Tensor, kind: str, dtype: torch.dtype) -> Tensor:
         """The numbers (..., tiles of a sample, those of a tile) of a coefficient in its shape (..., *shape)."""
-        return (found.sum((-2, -1)) if kind == "scalar" else found.flatten(-2)).to(dtype, copy=True)
+        if kind == "scalar":
+            return found.sum((-2, -1)).to(dtype, copy=True)
+        return found.to(dtype, copy=True, memory_format=torch.contiguous_format).flatten(-2)
 
 
 FIXED: Kinds = (
@@ -449,6 +471,24 @@ def evolve(state: Tensors, fixed: Tensors, steps: int) -> Tensors:
     out = tuple([_new(x) for x in state])
     tiling.run((*given, *out), steps, None, tiling.strides(fixed))
     return out
+
+
+def prepared(like: Tensor, fixed: Tensors, steps: int) -> Callable[[Tensors], Tensors] | None:
+    """``evolve`` of dense states that are like that, with all done that does not depend on what they hold; None where
+    it is more than one call of an entry, on arrays as they are."""
+    if not steps or _overlapped(like) is not None or own(fixed) or not all([x.is_contiguous() for x in fixed]):
+        return None
+    tiling = _Tiling("evolve", like, steps)
+    if tiling.library is None:
+        return None
+    call = tiling.bound(steps, None, None)
+
+    def run(state: Tensors) -> Tensors:
+        out = tuple([_new(x) for x in state])
+        call((*state, *fixed, *out))
+        return out
+
+    return run
 
 
 def rollout(state: Tensors, fixed: Tensors, steps: int, every: int) -> Tensors:
@@ -599,7 +639,7 @@ def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) 
         "evolve_readout", state[0], steps if _overlapped(state[0]) is None or own(fixed) else 0, own=own(fixed)
     )
     if tiling.library is None:
-        found = reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
+        found = reference.evolve_readout(state, fixed, others, steps, evolve, readout)
         return unshared(found, (*state, *fixed, *others))
     (read,), *ends = _reading(tiling, state, fixed, others, steps, steps)
     return (read, *ends)

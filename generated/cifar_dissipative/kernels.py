@@ -5,8 +5,8 @@
 """CifarDissipative: Triton kernels and the functions that launch them, with the signatures of ``reference``.
 
 One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
-neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all
-steps.
+neighbours from memory; products with channel matrices have kernels of their own. ``evolve`` and its adjoint hold whole
+planes on chip over all steps.
 Sums over sites leave one partial per program, so that gradients are the same bits at every run.
 """
 
@@ -34,6 +34,7 @@ LOG = logging.getLogger("metrigen.layer")
 DEVICES = ("cuda", "xpu", *(("cpu",) if triton.knobs.runtime.interpret else ()))
 OWNED = False  # results may share memory with arguments
 MAX_BLOCK = 256  # sites of a program: more of them spill registers in a readout or an adjoint
+JOINED = True  # a readout is one tensor
 MOST = 2**31 - 1  # programs of a launch along its first axis, and sites of a plane
 
 
@@ -123,6 +124,17 @@ def partials(like: Tensor) -> Tensor:
         dtype=torch.float64 if like.dtype == torch.float64 else torch.float32,
         device=like.device,
     )
+
+
+def _whole(like: Tensor, count: int) -> Tensor:
+    """Memory for a readout of ``count`` components, (B, count*C, *S)."""
+    return _new(like, (like.shape[0], count * like.shape[1], *like.shape[2:]))
+
+
+def _components(whole: Tensor, count: int) -> Tensors:
+    """Where each component of a readout begins; the kernels find the samples."""
+    flat, size = whole.flatten(), whole.shape[1:].numel() // count
+    return tuple(flat[i * size :] for i in range(count))
 
 
 @triton.jit
@@ -369,6 +381,7 @@ def readout_0_kernel(
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
+    whole = base + plane // C * 2 * C * N
     i0 = at // N1
     i1 = at % N1
     at_site_m1_0 = (i0 - 1) * N1 + i1
@@ -406,13 +419,13 @@ def readout_0_kernel(
     v_9 = v_2 - v_5
     T11_T22_density_v = 0.5 * v_9
     T12_density_v = -0.25 * (v_0 - v_1) * (v_3 - v_4) * c1
-    tl.store(a_density_ptr + base + at, a_density.to(a_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(a_density_ptr + whole + at, a_density.to(a_density_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        T11_T22_2a_density_ptr + base + at,
+        T11_T22_2a_density_ptr + whole + at,
         (0.5 * T11_T22_density_v * v_8).to(T11_T22_2a_density_ptr.dtype.element_ty),
         mask=ok,
     )
-    tl.store(T12_a_density_ptr + base + at, (T12_density_v * v_8).to(T12_a_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T12_a_density_ptr + whole + at, (T12_density_v * v_8).to(T12_a_density_ptr.dtype.element_ty), mask=ok)
 
 
 @triton.jit(do_not_specialize=["C"])
@@ -450,6 +463,7 @@ def readout_adjoint_0_kernel(
     ok = at < N
     base = plane * N
     partial = program
+    whole = base + plane // C * 2 * C * N
     i0 = at // N1
     i1 = at % N1
     at_site_m1_0 = (i0 - 1) * N1 + i1
@@ -463,9 +477,9 @@ def readout_adjoint_0_kernel(
     c1 = tl.load(c1_ptr + channel).to(ACC)
     c2 = tl.load(c2_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
-    T11_T22_2a_density_bar = tl.load(T11_T22_2a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T12_a_density_bar = tl.load(T12_a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    a_density_bar = tl.load(a_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T11_T22_2a_density_bar = tl.load(T11_T22_2a_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T12_a_density_bar = tl.load(T12_a_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    a_density_bar = tl.load(a_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
     phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
@@ -714,26 +728,17 @@ def step_adjoint(
     return (phi_bar, pi_bar, c1_bar, c2_bar, dt_bar, gamma_bar, k_bar, m2_bar)
 
 
-def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
+def readout(phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensor:
     """The kernels of ``readout`` one after the other, torch between them where channels meet."""
-    a_density = _new(phi)
-    T11_T22_2a_density = _new(phi)
-    T12_a_density = _new(phi)
+    whole = _whole(phi, 3)
+    a_density, T11_T22_2a_density, T12_a_density = _components(whole, 3)
     launch(readout_0_kernel, phi, phi, pi, c1, c2, m2, a_density, T11_T22_2a_density, T12_a_density)
-    return (a_density, T11_T22_2a_density, T12_a_density)
+    return whole
 
 
-def readout_adjoint(
-    phi: Tensor,
-    pi: Tensor,
-    c1: Tensor,
-    c2: Tensor,
-    m2: Tensor,
-    a_density_bar: Tensor,
-    T11_T22_2a_density_bar: Tensor,
-    T12_a_density_bar: Tensor,
-) -> Tensors:
+def readout_adjoint(grad: Tensor, phi: Tensor, pi: Tensor, c1: Tensor, c2: Tensor, m2: Tensor) -> Tensors:
     """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
+    a_density_bar, T11_T22_2a_density_bar, T12_a_density_bar = _components(grad.contiguous(), 3)
     T12_density_bar2 = _new(phi)
     T11_T22_density_bar4 = _new(phi)
     T00_density_bar7 = _new(phi)

@@ -25,7 +25,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = ReadingOperators("cifar_dissipative_bcb70714", KINDS, 4, reference, BACKENDS)
+OPERATORS = ReadingOperators("cifar_dissipative_b17fd0b4", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 3)
 evolve = OPERATORS.evolve(("phi", "pi"), ("c1", "c2", "dt", "gamma", "k", "m2"))

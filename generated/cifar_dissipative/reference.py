@@ -434,17 +434,27 @@ def evolve_adjoint(
 OTHERS: tuple[str, ...] = ("c1", "c2", "m2")  # what the readout reads beside the state
 
 
+def joined_readout(*given: Tensor) -> Tensor:
+    """``readout`` as one tensor, its components one after the other along the channels."""
+    return torch.cat(readout(*given), 1)
+
+
+def joined_readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
+    """``readout_adjoint`` of the cotangent of that."""
+    return readout_adjoint(*given, *grad.chunk(3, 1))
+
+
 def evolve_readout(
     state: Tensors,
     fixed: Tensors,
     others: Tensors,
     steps: int,
     evolve: Callable[..., Tensors] = evolve,
-    readout: Callable[..., Tensors] = readout,
+    readout: Callable[..., Tensor] = joined_readout,
 ) -> Tensors:
     """The readout after ``steps`` steps, then the state."""
     end = evolve(state, fixed, steps)
-    return (torch.cat(readout(end[0], end[1], others[0], others[1], others[2]), 1), *end)
+    return (readout(end[0], end[1], others[0], others[1], others[2]), *end)
 
 
 def evolve_readout_adjoint(
@@ -456,11 +466,11 @@ def evolve_readout_adjoint(
     steps: int,
     evolve: Callable[..., Tensors] = evolve,
     evolve_adjoint: Callable[..., Tensors] = evolve_adjoint,
-    readout_adjoint: Callable[..., Tensors] = readout_adjoint,
+    readout_adjoint: Callable[..., Tensors] = joined_readout_adjoint,
 ) -> Tensors:
     """Cotangents of all arguments of ``evolve_readout``."""
     end = evolve(state, fixed, steps)
-    flowed = readout_adjoint(end[0], end[1], others[0], others[1], others[2], *grad.chunk(3, 1))
+    flowed = readout_adjoint(grad, end[0], end[1], others[0], others[1], others[2])
     cotangents = (cotangents[0] + flowed[0], cotangents[1] + flowed[1])
     return joined((*evolve_adjoint(cotangents, state, fixed, steps), flowed[2], flowed[3], flowed[4]))
 

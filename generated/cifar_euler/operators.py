@@ -25,7 +25,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = ReadingOperators("cifar_euler_5e1ec2a7", KINDS, 4, reference, BACKENDS)
+OPERATORS = ReadingOperators("cifar_euler_85a1b087", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "c1", "c2", "m2"), 5)
 evolve = OPERATORS.evolve(("phi", "pi"), ("B", "c1", "c2", "dt", "gamma", "m2"))

@@ -5,8 +5,8 @@
 """CoupledWave: Triton kernels and the functions that launch them, with the signatures of ``reference``.
 
 One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
-neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all
-steps.
+neighbours from memory; products with channel matrices have kernels of their own. ``evolve`` and its adjoint hold whole
+planes on chip over all steps.
 Sums over sites leave one partial per program, so that gradients are the same bits at every run.
 """
 
@@ -34,6 +34,8 @@ LOG = logging.getLogger("metrigen.layer")
 DEVICES = ("cuda", "xpu", *(("cpu",) if triton.knobs.runtime.interpret else ()))
 OWNED = False  # results may share memory with arguments
 MAX_BLOCK = 256  # sites of a program: more of them spill registers in a readout or an adjoint
+JOINED = True  # a readout is one tensor
+TOGETHER = None  # channels of a block that no matrix of a step leaves; None where one couples all
 MOST = 2**31 - 1  # programs of a launch along its first axis, and sites of a plane
 
 
@@ -123,6 +125,17 @@ def partials(like: Tensor) -> Tensor:
         dtype=torch.float64 if like.dtype == torch.float64 else torch.float32,
         device=like.device,
     )
+
+
+def _whole(like: Tensor, count: int) -> Tensor:
+    """Memory for a readout of ``count`` components, (B, count*C, *S)."""
+    return _new(like, (like.shape[0], count * like.shape[1], *like.shape[2:]))
+
+
+def _components(whole: Tensor, count: int) -> Tensors:
+    """Where each component of a readout begins; the kernels find the samples."""
+    flat, size = whole.flatten(), whole.shape[1:].numel() // count
+    return tuple(flat[i * size :] for i in range(count))
 
 
 @triton.jit(do_not_specialize=["C"])
@@ -577,6 +590,7 @@ def readout_0_kernel(
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
+    whole = base + plane // C * 5 * C * N
     i0 = at // N1
     i1 = at % N1
     at_site_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
@@ -622,16 +636,16 @@ def readout_0_kernel(
     v_18 = v_3 * (pi + pi_m1_0) - v_6 * (pi + pi_p1_0)
     v_19 = v_0 + v_1
     v_20 = (v_11 + v_4 + v_7) * c2 + v_2
-    tl.store(T00_density_ptr + base + at, (0.5 * v_19 + 0.25 * v_20).to(T00_density_ptr.dtype.element_ty), mask=ok)
-    tl.store(T01_density_ptr + base + at, (-0.25 * v_18).to(T01_density_ptr.dtype.element_ty), mask=ok)
-    tl.store(T02_density_ptr + base + at, (-0.25 * v_17).to(T02_density_ptr.dtype.element_ty), mask=ok)
-    tl.store(T11_density_ptr + base + at, (-v_14 - 0.25 * v_16).to(T11_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T00_density_ptr + whole + at, (0.5 * v_19 + 0.25 * v_20).to(T00_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T01_density_ptr + whole + at, (-0.25 * v_18).to(T01_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T02_density_ptr + whole + at, (-0.25 * v_17).to(T02_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T11_density_ptr + whole + at, (-v_14 - 0.25 * v_16).to(T11_density_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        T12_density_ptr + base + at,
+        T12_density_ptr + whole + at,
         (0.25 * (phi_m1_0 + v_5) * (phi_0_m1 + v_9) * c2).to(T12_density_ptr.dtype.element_ty),
         mask=ok,
     )
-    tl.store(T22_density_ptr + base + at, (-v_14 - 0.25 * v_15).to(T22_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T22_density_ptr + whole + at, (-v_14 - 0.25 * v_15).to(T22_density_ptr.dtype.element_ty), mask=ok)
 
 
 @triton.jit(do_not_specialize=["C"])
@@ -666,6 +680,7 @@ def readout_adjoint_0_kernel(
     ok = at < N
     base = plane * N
     partial = program
+    whole = base + plane // C * 5 * C * N
     i0 = at // N1
     i1 = at % N1
     at_site_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
@@ -676,16 +691,16 @@ def readout_adjoint_0_kernel(
     ok_site_0_p1 = ok
     at_site_p1_0 = ((i0 + N0 + 1) % N0) * N1 + i1
     ok_site_p1_0 = ok
-    T00_density_bar = tl.load(T00_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T01_density_bar = tl.load(T01_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T01_density_bar_m1_0 = tl.load(T01_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
-    T01_density_bar_p1_0 = tl.load(T01_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
-    T02_density_bar = tl.load(T02_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T02_density_bar_0_m1 = tl.load(T02_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
-    T02_density_bar_0_p1 = tl.load(T02_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
-    T11_density_bar = tl.load(T11_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T12_density_bar = tl.load(T12_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T22_density_bar = tl.load(T22_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T00_density_bar = tl.load(T00_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T01_density_bar = tl.load(T01_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T01_density_bar_m1_0 = tl.load(T01_density_bar_ptr + whole + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T01_density_bar_p1_0 = tl.load(T01_density_bar_ptr + whole + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    T02_density_bar = tl.load(T02_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T02_density_bar_0_m1 = tl.load(T02_density_bar_ptr + whole + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T02_density_bar_0_p1 = tl.load(T02_density_bar_ptr + whole + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T11_density_bar = tl.load(T11_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T12_density_bar = tl.load(T12_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T22_density_bar = tl.load(T22_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
     phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
@@ -764,6 +779,7 @@ def readout_adjoint_1_kernel(
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
+    whole = base + plane // C * 5 * C * N
     i0 = at // N1
     i1 = at % N1
     at_site_m1_m1 = ((i0 + N0 - 1) % N0) * N1 + ((i1 + N1 - 1) % N1)
@@ -786,31 +802,31 @@ def readout_adjoint_1_kernel(
     lam = tl.load(lam_ptr + channel).to(ACC)
     m2 = tl.load(m2_ptr + channel).to(ACC)
     K_phi_readout_T00_density_0 = tl.load(K_phi_readout_T00_density_0_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T00_density_bar = tl.load(T00_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T00_density_bar_0_m1 = tl.load(T00_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
-    T00_density_bar_0_p1 = tl.load(T00_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
-    T00_density_bar_m1_0 = tl.load(T00_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
-    T00_density_bar_p1_0 = tl.load(T00_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
-    T01_density_bar = tl.load(T01_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T01_density_bar_m1_0 = tl.load(T01_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
-    T01_density_bar_p1_0 = tl.load(T01_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
-    T02_density_bar = tl.load(T02_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T02_density_bar_0_m1 = tl.load(T02_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
-    T02_density_bar_0_p1 = tl.load(T02_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
-    T11_density_bar = tl.load(T11_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T11_density_bar_0_m1 = tl.load(T11_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
-    T11_density_bar_0_p1 = tl.load(T11_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
-    T11_density_bar_m1_0 = tl.load(T11_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
-    T11_density_bar_p1_0 = tl.load(T11_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
-    T12_density_bar_0_m1 = tl.load(T12_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
-    T12_density_bar_0_p1 = tl.load(T12_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
-    T12_density_bar_m1_0 = tl.load(T12_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
-    T12_density_bar_p1_0 = tl.load(T12_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
-    T22_density_bar = tl.load(T22_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T22_density_bar_0_m1 = tl.load(T22_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
-    T22_density_bar_0_p1 = tl.load(T22_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
-    T22_density_bar_m1_0 = tl.load(T22_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
-    T22_density_bar_p1_0 = tl.load(T22_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    T00_density_bar = tl.load(T00_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T00_density_bar_0_m1 = tl.load(T00_density_bar_ptr + whole + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T00_density_bar_0_p1 = tl.load(T00_density_bar_ptr + whole + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T00_density_bar_m1_0 = tl.load(T00_density_bar_ptr + whole + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T00_density_bar_p1_0 = tl.load(T00_density_bar_ptr + whole + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    T01_density_bar = tl.load(T01_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T01_density_bar_m1_0 = tl.load(T01_density_bar_ptr + whole + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T01_density_bar_p1_0 = tl.load(T01_density_bar_ptr + whole + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    T02_density_bar = tl.load(T02_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T02_density_bar_0_m1 = tl.load(T02_density_bar_ptr + whole + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T02_density_bar_0_p1 = tl.load(T02_density_bar_ptr + whole + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T11_density_bar = tl.load(T11_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T11_density_bar_0_m1 = tl.load(T11_density_bar_ptr + whole + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T11_density_bar_0_p1 = tl.load(T11_density_bar_ptr + whole + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T11_density_bar_m1_0 = tl.load(T11_density_bar_ptr + whole + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T11_density_bar_p1_0 = tl.load(T11_density_bar_ptr + whole + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    T12_density_bar_0_m1 = tl.load(T12_density_bar_ptr + whole + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T12_density_bar_0_p1 = tl.load(T12_density_bar_ptr + whole + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T12_density_bar_m1_0 = tl.load(T12_density_bar_ptr + whole + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T12_density_bar_p1_0 = tl.load(T12_density_bar_ptr + whole + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    T22_density_bar = tl.load(T22_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T22_density_bar_0_m1 = tl.load(T22_density_bar_ptr + whole + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T22_density_bar_0_p1 = tl.load(T22_density_bar_ptr + whole + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T22_density_bar_m1_0 = tl.load(T22_density_bar_ptr + whole + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T22_density_bar_p1_0 = tl.load(T22_density_bar_ptr + whole + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
     phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
@@ -872,17 +888,118 @@ def readout_adjoint_1_kernel(
     )
 
 
+@triton.jit(do_not_specialize=["C", "size"])
+def mix_kernel(
+    matrix_ptr,
+    x_ptr,
+    out_ptr,
+    C,
+    size,
+    N: tl.constexpr,
+    BLOCK: tl.constexpr,
+    GROUP: tl.constexpr,
+    TRANSPOSED: tl.constexpr,
+    ACC: tl.constexpr,
+):
+    """out_c = sum_d M_cd x_d at every site, over the ``size`` channels of the block of c; ``GROUP`` of them a
+    program."""
+    blocks = (N + BLOCK - 1) // BLOCK
+    groups = (size + GROUP - 1) // GROUP
+    program = tl.program_id(0)
+    at = (program % blocks * BLOCK + tl.arange(0, BLOCK))[None, :]
+    group = program // blocks
+    first = group // groups * size  # a channel of all samples, of which the matrix knows those of one
+    own = (group % groups * GROUP + tl.arange(0, GROUP))[:, None]
+    ok = (own < size) & (at < N)
+    here = first % C
+    total = tl.zeros([GROUP, BLOCK], ACC)
+    for d in range(0, size):
+        place = (here + d) * C + here + own if TRANSPOSED else (here + own) * C + here + d
+        entry = tl.load(matrix_ptr + place, mask=own < size, other=0.0).to(ACC)
+        total += entry * tl.load(x_ptr + (first + d).to(tl.int64) * N + at, mask=at < N, other=0.0).to(ACC)
+    tl.store(out_ptr + (first + own).to(tl.int64) * N + at, total.to(out_ptr.dtype.element_ty), mask=ok)
+
+
+@triton.jit(do_not_specialize=["C", "size"])
+def outer_kernel(
+    left_ptr,
+    right_ptr,
+    out_ptr,
+    C,
+    size,
+    N: tl.constexpr,
+    BLOCK: tl.constexpr,
+    GROUP: tl.constexpr,
+    TRANSPOSED: tl.constexpr,
+    ACC: tl.constexpr,
+):
+    """left_c right_d summed over the sites of a program, for c and d of one block: (C, size) of each sample and
+    program."""
+    blocks = (N + BLOCK - 1) // BLOCK
+    groups = (size + GROUP - 1) // GROUP
+    program = tl.program_id(0)
+    at = (program % blocks * BLOCK + tl.arange(0, BLOCK))[None, :]
+    group = program // blocks
+    first = group // groups * size
+    own = (group % groups * GROUP + tl.arange(0, GROUP))[:, None]
+    ok = (own < size) & (at < N)
+    left = tl.load(left_ptr + (first + own).to(tl.int64) * N + at, mask=ok, other=0.0).to(ACC)
+    sample = (first // C * blocks + program % blocks).to(tl.int64)
+    line = group % groups * GROUP + tl.arange(0, GROUP)
+    for d in range(0, size):
+        right = tl.load(right_ptr + (first + d).to(tl.int64) * N + at, mask=at < N, other=0.0).to(ACC)
+        place = (sample * C + first % C + line) * size + d
+        tl.store(out_ptr + place, tl.sum(left * right, axis=1), mask=line < size)
+
+
+def _launch_blocks(kernel, like: Tensor, block: int | None, transposed: bool, *args: Tensor) -> None:
+    """Run a kernel of groups of channels, of blocks of channels, on every block of sites of ``like``."""
+    channels = like.shape[1]
+    size = block if block and channels % block == 0 else channels
+    if not like.numel():
+        return
+    group = min(16, triton.next_power_of_2(size))
+    groups = channels // size * triton.cdiv(size, group)
+    programs, options = plan((like.shape[0], groups, *like.shape[2:]), like.dtype)
+    sizes = {name: options[name] for name in ("N", "BLOCK", "ACC", "num_warps", "enable_fp_fusion")}
+    guard = torch.cuda.device(like.device) if like.is_cuda else contextlib.nullcontext()
+    with guard:
+        logged(kernel, like)[(programs,)](
+            *(x.contiguous() for x in args), channels, size, GROUP=group, TRANSPOSED=transposed, **sizes
+        )
+
+
+def _coupled(matrix: Tensor, x: Tensor, block: int | None = None, transposed: bool = False) -> Tensor:
+    """sum_d M_cd x_d, or M_dc, of a matrix that is zero outside blocks of ``block`` channels."""
+    out = _new(x)
+    _launch_blocks(mix_kernel, x, block, transposed, matrix, x, out)
+    return out
+
+
+def _outer(left: Tensor, right: Tensor, block: int | None = None) -> Tensor:
+    """sum over samples and sites of left_c right_d, inside the blocks of a matrix that is zero outside of them."""
+    b, c = left.shape[:2]
+    if not block or c % block or not left.numel():
+        return torch.einsum("bc...,bd...->cd", left, right)
+    n, wide = left.shape[2:].numel(), torch.float64 if left.dtype == torch.float64 else torch.float32
+    parts = torch.empty((b, triton.cdiv(n, _block(n)), c, block), dtype=wide, device=left.device)
+    _launch_blocks(outer_kernel, left, block, False, left, right, parts)
+    found = left.new_zeros((c // block, block, c // block, block))
+    found.diagonal(0, 0, 2).copy_(parts.sum((0, 1)).view(c // block, block, block).permute(1, 2, 0))
+    return found.view(c, c)
+
+
 def step(
     phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, dt: Tensor, lam: Tensor, m2: Tensor, decay: Tensor, rotation: Tensor
 ) -> Tensors:
     """The kernels of ``step`` one after the other, torch between them where channels meet."""
     phi_1 = _new(phi)
     launch(step_0_kernel, phi, phi, pi, dt, phi_1)
-    K_phi = torch.einsum("cd,bd...->bc...", K, phi_1)
+    K_phi = _coupled(K, phi_1, TOGETHER)
     dV_dphi = _new(phi)
     pi_2 = _new(phi)
     launch(step_1_kernel, phi, K_phi, phi_1, pi, c2, decay, lam, m2, dt, dV_dphi, pi_2)
-    pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
+    pi_3 = _coupled(rotation, pi_2, TOGETHER)
     phi_next = _new(phi)
     pi_next = _new(phi)
     launch(step_2_kernel, phi, dV_dphi, phi_1, pi_3, decay, dt, phi_next, pi_next)
@@ -910,7 +1027,7 @@ def step_adjoint(
     launch(
         step_adjoint_0_kernel, phi, phi, phi_next_bar, pi, pi_next_bar, decay, dt, dT_dpi, phi_1, pi_5_bar3, pi_3_bar6
     )
-    K_phi = torch.einsum("cd,bd...->bc...", K, phi_1)
+    K_phi = _coupled(K, phi_1, TOGETHER)
     dV_dphi = _new(phi)
     pi_1 = _new(phi)
     pi_2 = _new(phi)
@@ -933,7 +1050,7 @@ def step_adjoint(
         dt_bar4_parts,
     )
     dt_bar4 = dt_bar4_parts.sum()
-    pi_3 = torch.einsum("cd,bd...->bc...", rotation, pi_2)
+    pi_3 = _coupled(rotation, pi_2, TOGETHER)
     dt_bar1_parts = partials(phi)
     decay_bar5_parts = partials(phi)
     launch(
@@ -941,8 +1058,8 @@ def step_adjoint(
     )
     dt_bar1 = dt_bar1_parts.sum()
     decay_bar5 = decay_bar5_parts.sum(dim=(0, 2))
-    pi_2_bar7 = torch.einsum("dc,bd...->bc...", rotation, pi_3_bar6)
-    rotation_bar8 = torch.einsum("bc...,bd...->cd", pi_3_bar6, pi_2)
+    pi_2_bar7 = _coupled(rotation, pi_3_bar6, TOGETHER, transposed=True)
+    rotation_bar8 = _outer(pi_3_bar6, pi_2, TOGETHER)
     pi_1_bar10 = _new(phi)
     dV_dphi_bar12 = _new(phi)
     decay_bar9_parts = partials(phi)
@@ -973,8 +1090,8 @@ def step_adjoint(
     c2_bar13 = c2_bar13_parts.sum(dim=(0, 2))
     lam_bar14 = lam_bar14_parts.sum(dim=(0, 2))
     m2_bar15 = m2_bar15_parts.sum(dim=(0, 2))
-    phi_1_bar16 = torch.einsum("cd,bd...->bc...", K, dV_dphi_bar12)
-    K_bar17 = torch.einsum("bc...,bd...->cd", dV_dphi_bar12, phi_1)
+    phi_1_bar16 = _coupled(K, dV_dphi_bar12, TOGETHER)
+    K_bar17 = _outer(dV_dphi_bar12, phi_1, TOGETHER)
     phi_bar = _new(phi)
     pi_bar = _new(phi)
     dt_bar19_parts = partials(phi)
@@ -1006,15 +1123,11 @@ def step_adjoint(
     return (phi_bar, pi_bar, K_bar, c2_bar, dt_bar, lam_bar, m2_bar, decay_bar, rotation_bar)
 
 
-def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
+def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensor:
     """The kernels of ``readout`` one after the other, torch between them where channels meet."""
-    K_phi_readout_T00_density_0 = torch.einsum("cd,bd...->bc...", K, phi)
-    T00_density = _new(phi)
-    T01_density = _new(phi)
-    T02_density = _new(phi)
-    T11_density = _new(phi)
-    T12_density = _new(phi)
-    T22_density = _new(phi)
+    whole = _whole(phi, 6)
+    T00_density, T01_density, T02_density, T11_density, T12_density, T22_density = _components(whole, 6)
+    K_phi_readout_T00_density_0 = _coupled(K, phi, None)
     launch(
         readout_0_kernel,
         phi,
@@ -1031,25 +1144,15 @@ def readout(phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Ten
         T12_density,
         T22_density,
     )
-    return (T00_density, T01_density, T02_density, T11_density, T12_density, T22_density)
+    return whole
 
 
-def readout_adjoint(
-    phi: Tensor,
-    pi: Tensor,
-    K: Tensor,
-    c2: Tensor,
-    lam: Tensor,
-    m2: Tensor,
-    T00_density_bar: Tensor,
-    T01_density_bar: Tensor,
-    T02_density_bar: Tensor,
-    T11_density_bar: Tensor,
-    T12_density_bar: Tensor,
-    T22_density_bar: Tensor,
-) -> Tensors:
+def readout_adjoint(grad: Tensor, phi: Tensor, pi: Tensor, K: Tensor, c2: Tensor, lam: Tensor, m2: Tensor) -> Tensors:
     """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
-    K_phi_readout_T00_density_0 = torch.einsum("cd,bd...->bc...", K, phi)
+    T00_density_bar, T01_density_bar, T02_density_bar, T11_density_bar, T12_density_bar, T22_density_bar = _components(
+        grad.contiguous(), 6
+    )
+    K_phi_readout_T00_density_0 = _coupled(K, phi, None)
     K_phi_readout_T00_density_0_bar11 = _new(phi)
     pi_bar = _new(phi)
     c2_bar1_parts = partials(phi)
@@ -1075,8 +1178,8 @@ def readout_adjoint(
     c2_bar1 = c2_bar1_parts.sum(dim=(0, 2))
     lam_bar2 = lam_bar2_parts.sum(dim=(0, 2))
     m2_bar3 = m2_bar3_parts.sum(dim=(0, 2))
-    phi_bar12 = torch.einsum("cd,bd...->bc...", K, K_phi_readout_T00_density_0_bar11)
-    K_bar13 = torch.einsum("bc...,bd...->cd", K_phi_readout_T00_density_0_bar11, phi)
+    phi_bar12 = _coupled(K, K_phi_readout_T00_density_0_bar11, None)
+    K_bar13 = _outer(K_phi_readout_T00_density_0_bar11, phi, None)
     phi_bar = _new(phi)
     launch(
         readout_adjoint_1_kernel,
@@ -1770,11 +1873,6 @@ def _channels_together(like: Tensor, most: int) -> int:
     return group if like.numel() and group <= MAX_GROUP and group * _tile(like) <= most else 0
 
 
-def _outer(left: Tensor, right: Tensor) -> Tensor:
-    """sum over steps, samples and sites of left_c right_d."""
-    return torch.einsum("kbc...,kbd...->cd", left, right)
-
-
 def _evolve_planes(
     group: int,
     steps: int,
@@ -1861,8 +1959,8 @@ def _evolve_planes_adjoint(
     m2_bar = m2_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     decay_bar = decay_bar.sum((0, 1, 3, 4)).to(phi.dtype)
     dt_bar = dt_bar.sum().to(phi.dtype)
-    K_bar = _outer(dV_dphi_bar12_saved, phi_1_saved).to(phi.dtype)
-    rotation_bar = _outer(pi_3_bar6_saved, pi_2_saved).to(phi.dtype)
+    K_bar = _outer(dV_dphi_bar12_saved.flatten(0, 1), phi_1_saved.flatten(0, 1), TOGETHER).to(phi.dtype)
+    rotation_bar = _outer(pi_3_bar6_saved.flatten(0, 1), pi_2_saved.flatten(0, 1), TOGETHER).to(phi.dtype)
     return (phi_bar, pi_bar, K_bar, c2_bar, dt_bar, lam_bar, m2_bar, decay_bar, rotation_bar)
 
 

@@ -159,8 +159,8 @@ class CoupledWave(Stepping, LatticeLayer):
     def _evolved_readout(self, _span: Span, phi: Tensor, pi: Tensor) -> Tensors:
         state = (phi, pi)
         fixed = self._fixed(phi)
-        others = tuple(as_dtype(x, phi.dtype) for x in (self.K, self.c2, self.lam, self.m2))
         if by_reference(self.backend):
+            others = tuple(as_dtype(x, phi.dtype) for x in (self.K, self.c2, self.lam, self.m2))
             return reference.evolve_readout(
                 state, fixed, others, _span.taken, self._reference_steps(reference, state[0])
             )
@@ -170,10 +170,10 @@ class CoupledWave(Stepping, LatticeLayer):
     def _rolled_readout(self, _span: Span, phi: Tensor, pi: Tensor) -> Tensors:
         state = (phi, pi)
         fixed = self._fixed(phi)
-        others = tuple(as_dtype(x, phi.dtype) for x in (self.K, self.c2, self.lam, self.m2))
         if not _span.taken:
             return unread(state, 6)
         if by_reference(self.backend):
+            others = tuple(as_dtype(x, phi.dtype) for x in (self.K, self.c2, self.lam, self.m2))
             steps = self._reference_steps(reference, state[0])
             return by_readings(steps, reference.evolve_readout, state, fixed, others, _span)
         self._insist(state[0])

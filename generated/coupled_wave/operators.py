@@ -26,7 +26,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = ReadingOperators("coupled_wave_16196392", KINDS, 4, reference, BACKENDS)
+OPERATORS = ReadingOperators("coupled_wave_44c3d7aa", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "K", "c2", "lam", "m2"), 6)
 evolve = OPERATORS.evolve(("phi", "pi"), ("K", "c2", "dt", "lam", "m2", "decay", "rotation"))

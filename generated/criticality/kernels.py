@@ -5,8 +5,8 @@
 """Criticality: Triton kernels and the functions that launch them, with the signatures of ``reference``.
 
 One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
-neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all
-steps.
+neighbours from memory; products with channel matrices have kernels of their own. ``evolve`` and its adjoint hold whole
+planes on chip over all steps.
 Sums over sites leave one partial per program, so that gradients are the same bits at every run.
 """
 
@@ -34,6 +34,7 @@ LOG = logging.getLogger("metrigen.layer")
 DEVICES = ("cuda", "xpu", *(("cpu",) if triton.knobs.runtime.interpret else ()))
 OWNED = False  # results may share memory with arguments
 MAX_BLOCK = 256  # sites of a program: more of them spill registers in a readout or an adjoint
+JOINED = True  # a readout is one tensor
 MOST = 2**31 - 1  # programs of a launch along its first axis, and sites of a plane
 
 
@@ -123,6 +124,17 @@ def partials(like: Tensor) -> Tensor:
         dtype=torch.float64 if like.dtype == torch.float64 else torch.float32,
         device=like.device,
     )
+
+
+def _whole(like: Tensor, count: int) -> Tensor:
+    """Memory for a readout of ``count`` components, (B, count*C, *S)."""
+    return _new(like, (like.shape[0], count * like.shape[1], *like.shape[2:]))
+
+
+def _components(whole: Tensor, count: int) -> Tensors:
+    """Where each component of a readout begins; the kernels find the samples."""
+    flat, size = whole.flatten(), whole.shape[1:].numel() // count
+    return tuple(flat[i * size :] for i in range(count))
 
 
 @triton.jit(do_not_specialize=["C"])
@@ -407,6 +419,7 @@ def readout_0_kernel(
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
+    whole = base + plane // C * 0 * C * N
     i0 = at // N1
     i1 = at % N1
     at_site_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
@@ -433,7 +446,7 @@ def readout_0_kernel(
         + (phi - phi_m1_0) * (phi - phi_m1_0)
         + (phi - phi_p1_0) * (phi - phi_p1_0)
     )
-    tl.store(T00_density_ptr + base + at, (0.5 * v_0 + 0.25 * v_1).to(T00_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T00_density_ptr + whole + at, (0.5 * v_0 + 0.25 * v_1).to(T00_density_ptr.dtype.element_ty), mask=ok)
 
 
 @triton.jit(do_not_specialize=["C"])
@@ -462,6 +475,7 @@ def readout_adjoint_0_kernel(
     ok = at < N
     base = plane * N
     partial = program
+    whole = base + plane // C * 0 * C * N
     i0 = at // N1
     i1 = at % N1
     at_site_m1_0 = ((i0 + N0 - 1) % N0) * N1 + i1
@@ -474,11 +488,11 @@ def readout_adjoint_0_kernel(
     ok_site_p1_0 = ok
     lam = tl.load(lam_ptr + channel).to(ACC)
     r = tl.load(r_ptr + channel).to(ACC)
-    T00_density_bar = tl.load(T00_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T00_density_bar_0_m1 = tl.load(T00_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
-    T00_density_bar_0_p1 = tl.load(T00_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
-    T00_density_bar_m1_0 = tl.load(T00_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
-    T00_density_bar_p1_0 = tl.load(T00_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    T00_density_bar = tl.load(T00_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T00_density_bar_0_m1 = tl.load(T00_density_bar_ptr + whole + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T00_density_bar_0_p1 = tl.load(T00_density_bar_ptr + whole + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T00_density_bar_m1_0 = tl.load(T00_density_bar_ptr + whole + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T00_density_bar_p1_0 = tl.load(T00_density_bar_ptr + whole + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     phi = tl.load(phi_ptr + base + at, mask=ok, other=0.0).to(ACC)
     phi_0_m1 = tl.load(phi_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
     phi_0_p1 = tl.load(phi_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
@@ -596,15 +610,17 @@ def step_adjoint(
     return (phi_bar, pi_bar, noise_bar, dt_bar, lam_bar, r_bar, decay_bar, spread_bar)
 
 
-def readout(phi: Tensor, pi: Tensor, lam: Tensor, r: Tensor) -> Tensors:
+def readout(phi: Tensor, pi: Tensor, lam: Tensor, r: Tensor) -> Tensor:
     """The kernels of ``readout`` one after the other, torch between them where channels meet."""
-    T00_density = _new(phi)
+    whole = _whole(phi, 1)
+    (T00_density,) = _components(whole, 1)
     launch(readout_0_kernel, phi, phi, pi, lam, r, T00_density)
-    return (T00_density,)
+    return whole
 
 
-def readout_adjoint(phi: Tensor, pi: Tensor, lam: Tensor, r: Tensor, T00_density_bar: Tensor) -> Tensors:
+def readout_adjoint(grad: Tensor, phi: Tensor, pi: Tensor, lam: Tensor, r: Tensor) -> Tensors:
     """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
+    (T00_density_bar,) = _components(grad.contiguous(), 1)
     phi_bar = _new(phi)
     pi_bar = _new(phi)
     lam_bar1_parts = partials(phi)

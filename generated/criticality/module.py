@@ -157,10 +157,10 @@ class Criticality(Noisy, Stepping, LatticeLayer):
     def _rolled_readout(self, _span: Span, dt: Tensor, phi: Tensor, pi: Tensor, noise: Tensor) -> Tensors:
         state = (phi, pi)
         fixed = self._fixed(dt, phi, noise)
-        others = (as_dtype(self.lam, phi.dtype), as_dtype(self.r, phi.dtype))
         if not _span.taken:
             return unread(state, 1)
         if by_reference(self.backend):
+            others = (as_dtype(self.lam, phi.dtype), as_dtype(self.r, phi.dtype))
             steps = self._reference_steps(reference, state[0])
             return by_readings(steps, reference.evolve_readout, state, fixed, others, _span, reference.DRIVEN)
         self._insist(state[0])

@@ -25,7 +25,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = ReadingOperators("criticality_02b4554f", KINDS, 4, reference, BACKENDS)
+OPERATORS = ReadingOperators("criticality_a34991f2", KINDS, 4, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "pi", "lam", "r"), 1)
 evolve = OPERATORS.evolve(("phi", "pi"), ("noise", "dt", "lam", "r", "decay", "spread"), ("noise",))

@@ -99,8 +99,8 @@ def warn_above_limit(layer: Any, dt: Any, limit: float) -> None:
     """One warning where the time step that a layer is made with is a number above the step limit."""
     if isinstance(dt, (int, float)) and dt > limit:
         warnings.warn(
-            f"{type(layer).__name__}: dt = {dt:g} is above the step limit {limit:.4g} of small waves at the declared "
-            "start of the parameters",
+            f"{type(layer).__name__}: dt = {dt:g} is above the step limit {limit:.4g} of the von Neumann analysis "
+            "at the declared start of the parameters",
             RuntimeWarning,
             stacklevel=3,
         )

@@ -5,8 +5,8 @@
 """Flow: Triton kernels and the functions that launch them, with the signatures of ``reference``.
 
 One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
-neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all
-steps.
+neighbours from memory; products with channel matrices have kernels of their own. ``evolve`` and its adjoint hold whole
+planes on chip over all steps.
 Sums over sites leave one partial per program, so that gradients are the same bits at every run.
 """
 

@@ -24,7 +24,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = ReadingOperators("flow_516663e9", KINDS, 2, reference, BACKENDS)
+OPERATORS = ReadingOperators("flow_59c54ca7", KINDS, 2, reference, BACKENDS)
 
 readout = OPERATORS.readout(("x", "y", "pi_x", "pi_y", "V", "V_offset"), 1)
 evolve = OPERATORS.evolve(("x", "y", "pi_x", "pi_y"), ("dt", "V"))

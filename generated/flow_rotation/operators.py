@@ -24,7 +24,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = ReadingOperators("flow_rotation_e412b0f4", KINDS, 2, reference, BACKENDS)
+OPERATORS = ReadingOperators("flow_rotation_2326dbb7", KINDS, 2, reference, BACKENDS)
 
 readout = OPERATORS.readout(("x", "y", "pi_x", "pi_y", "V", "V_offset"), 1)
 evolve = OPERATORS.evolve(("x", "y", "pi_x", "pi_y"), ("dt", "V"))

@@ -5,8 +5,8 @@
 """Gln: Triton kernels and the functions that launch them, with the signatures of ``reference``.
 
 One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
-neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all
-steps.
+neighbours from memory; products with channel matrices have kernels of their own. ``evolve`` and its adjoint hold whole
+planes on chip over all steps.
 Sums over sites leave one partial per program, so that gradients are the same bits at every run.
 """
 
@@ -34,6 +34,7 @@ LOG = logging.getLogger("metrigen.layer")
 DEVICES = ("cuda", "xpu", *(("cpu",) if triton.knobs.runtime.interpret else ()))
 OWNED = False  # results may share memory with arguments
 MAX_BLOCK = 256  # sites of a program: more of them spill registers in a readout or an adjoint
+JOINED = True  # a readout is one tensor
 MOST = 2**31 - 1  # programs of a launch along its first axis, and sites of a plane
 
 
@@ -122,6 +123,17 @@ def partials(like: Tensor) -> Tensor:
         dtype=torch.float64 if like.dtype == torch.float64 else torch.float32,
         device=like.device,
     )
+
+
+def _whole(like: Tensor, count: int) -> Tensor:
+    """Memory for a readout of ``count`` components, (B, count*C, *S)."""
+    return _new(like, (like.shape[0], count * like.shape[1], *like.shape[2:]))
+
+
+def _components(whole: Tensor, count: int) -> Tensors:
+    """Where each component of a readout begins; the kernels find the samples."""
+    flat, size = whole.flatten(), whole.shape[1:].numel() // count
+    return tuple(flat[i * size :] for i in range(count))
 
 
 @triton.jit
@@ -508,13 +520,14 @@ def readout_1_kernel(
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
+    whole = base + plane // C * 0 * C * N
     g = tl.load(g_ptr + base + at, mask=ok, other=0.0).to(ACC)
     target = tl.load(target_ptr + base + at, mask=ok, other=0.0).to(ACC)
     total_readout_readout_T00_density_1 = tl.load(
         total_readout_readout_T00_density_1_ptr + base + at, mask=ok, other=0.0
     ).to(ACC)
     tl.store(
-        T00_density_ptr + base + at,
+        T00_density_ptr + whole + at,
         (-(target * total_readout_readout_T00_density_1 - softplus(total_readout_readout_T00_density_1)) * g).to(
             T00_density_ptr.dtype.element_ty
         ),
@@ -561,7 +574,8 @@ def readout_adjoint_1_kernel(
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
-    T00_density_bar = tl.load(T00_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    whole = base + plane // C * 0 * C * N
+    T00_density_bar = tl.load(T00_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
     g = tl.load(g_ptr + base + at, mask=ok, other=0.0).to(ACC)
     target = tl.load(target_ptr + base + at, mask=ok, other=0.0).to(ACC)
     total_readout_readout_T00_density_1 = tl.load(
@@ -658,18 +672,20 @@ def step_adjoint(
     return (w_bar, g_bar, target_bar, z_bar, dt_bar)
 
 
-def readout(w: Tensor, g: Tensor, target: Tensor, z: Tensor) -> Tensors:
+def readout(w: Tensor, g: Tensor, target: Tensor, z: Tensor) -> Tensor:
     """The kernels of ``readout`` one after the other, torch between them where channels meet."""
+    whole = _whole(w, 1)
+    (T00_density,) = _components(whole, 1)
     readout_T00_density_f0 = _new(w)
     launch(readout_0_kernel, w, w, z, readout_T00_density_f0)
     total_readout_readout_T00_density_1 = readout_T00_density_f0.sum(1, keepdim=True).expand_as(readout_T00_density_f0)
-    T00_density = _new(w)
     launch(readout_1_kernel, w, g, target, total_readout_readout_T00_density_1, T00_density)
-    return (T00_density,)
+    return whole
 
 
-def readout_adjoint(w: Tensor, g: Tensor, target: Tensor, z: Tensor, T00_density_bar: Tensor) -> Tensors:
+def readout_adjoint(grad: Tensor, w: Tensor, g: Tensor, target: Tensor, z: Tensor) -> Tensors:
     """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
+    (T00_density_bar,) = _components(grad.contiguous(), 1)
     readout_T00_density_f0 = _new(w)
     launch(readout_adjoint_0_kernel, w, w, z, readout_T00_density_f0)
     total_readout_readout_T00_density_1 = readout_T00_density_f0.sum(1, keepdim=True).expand_as(readout_T00_density_f0)

@@ -139,10 +139,10 @@ class Gln(Stepping, LatticeLayer):
     def _rolled_readout(self, _span: Span, dt: Tensor, w: Tensor, g: Tensor, target: Tensor, z: Tensor) -> Tensors:
         state = (w,)
         fixed = self._fixed(dt, w, g, target, z)
-        others = ()
         if not _span.taken:
             return unread(state, 1)
         if by_reference(self.backend):
+            others = ()
             steps = self._reference_steps(reference, state[0])
             return by_readings(steps, reference.evolve_readout, state, fixed, others, _span, reference.DRIVEN)
         self._insist(state[0])

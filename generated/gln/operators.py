@@ -16,7 +16,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = ReadingOperators("gln_d9cf66ef", KINDS, 2, reference, BACKENDS)
+OPERATORS = ReadingOperators("gln_5cff2017", KINDS, 2, reference, BACKENDS)
 
 readout = OPERATORS.readout(("w", "g", "target", "z"), 1)
 evolve = OPERATORS.evolve(("w",), ("g", "target", "z", "dt"), ("g", "target", "z"))

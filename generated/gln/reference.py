@@ -262,17 +262,27 @@ def evolve_adjoint(
 OTHERS: tuple[str, ...] = ()  # what the readout reads beside the state
 
 
+def joined_readout(*given: Tensor) -> Tensor:
+    """``readout`` as one tensor, its components one after the other along the channels."""
+    return torch.cat(readout(*given), 1)
+
+
+def joined_readout_adjoint(grad: Tensor, *given: Tensor) -> Tensors:
+    """``readout_adjoint`` of the cotangent of that."""
+    return readout_adjoint(*given, *grad.chunk(1, 1))
+
+
 def evolve_readout(
     state: Tensors,
     fixed: Tensors,
     others: Tensors,
     steps: int,
     evolve: Callable[..., Tensors] = evolve,
-    readout: Callable[..., Tensors] = readout,
+    readout: Callable[..., Tensor] = joined_readout,
 ) -> Tensors:
     """The readout after ``steps`` steps, then the state."""
     end = evolve(state, fixed, steps)
-    return (torch.cat(readout(end[0], fixed[0][-1], fixed[1][-1], fixed[2][-1]), 1), *end)
+    return (readout(end[0], fixed[0][-1], fixed[1][-1], fixed[2][-1]), *end)
 
 
 def evolve_readout_adjoint(
@@ -284,11 +294,11 @@ def evolve_readout_adjoint(
     steps: int,
     evolve: Callable[..., Tensors] = evolve,
     evolve_adjoint: Callable[..., Tensors] = evolve_adjoint,
-    readout_adjoint: Callable[..., Tensors] = readout_adjoint,
+    readout_adjoint: Callable[..., Tensors] = joined_readout_adjoint,
 ) -> Tensors:
     """Cotangents of all arguments of ``evolve_readout``."""
     end = evolve(state, fixed, steps)
-    flowed = readout_adjoint(end[0], fixed[0][-1], fixed[1][-1], fixed[2][-1], *grad.chunk(1, 1))
+    flowed = readout_adjoint(grad, end[0], fixed[0][-1], fixed[1][-1], fixed[2][-1])
     cotangents = (cotangents[0] + flowed[0],)
     back = [*evolve_adjoint(cotangents, state, fixed, steps)]
     back[1] = torch.cat((back[1][:-1], back[1][-1:] + flowed[1]))

@@ -4,44 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from .base import Tensors, transformed
+from .plain import alone
 
 Run = Callable[..., Any]
-_KINDS = Tensor, nn.Parameter
-
-
-@cache
-def _ordinary(device: str) -> frozenset[int]:
-    """The dispatch keys of ordinary tensors on a kind of device, recorded by autograd or made under inference mode:
-    others carry a sign that is not applied yet, zeros without memory, or the tensor of a transform."""
-    with torch.inference_mode():
-        unrecorded = torch.empty(0, device=device)
-    return frozenset(torch._C._dispatch_keys(x).raw_repr() for x in (torch.empty(0, device=device), unrecorded))
-
-
-def alone(tensors: Tensors) -> bool:
-    """Whether these are ordinary tensors, all on one kind of device, and torch neither compiles, traces, transforms nor
-    profiles a call, nor has a mode that looks at it."""
-    if (
-        torch.compiler.is_compiling()
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._len_torch_function_stack()
-        or torch._C._get_tracing_state() is not None
-        or torch._C._autograd._profiler_enabled()
-        or transformed()
-    ):
-        return False
-    keys, keys_of = _ordinary(tensors[0].device.type), torch._C._dispatch_keys
-    for x in tensors:
-        if type(x) not in _KINDS or keys_of(x).raw_repr() not in keys:
-            return False
-    return True
 
 
 def direct(name: str, registered: Run, runs: Mapping[str, Run], count: int, keep: Run, backward: Run) -> Run:
@@ -55,6 +24,7 @@ def direct(name: str, registered: Run, runs: Mapping[str, Run], count: int, keep
 
     parts = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
     recorded: Any = type(name.replace("::", "_"), (torch.autograd.Function,), parts)
+    record = super(torch.autograd.Function, recorded).apply  # past what looks for transforms: there are none
 
     def call(*given: Any) -> Any:
         tensors = given[:count]
@@ -62,7 +32,7 @@ def direct(name: str, registered: Run, runs: Mapping[str, Run], count: int, keep
         if run is None or not alone(tensors):
             return registered(*given)
         if torch.is_grad_enabled() and any([x.requires_grad for x in tensors]):
-            return recorded.apply(*given)
+            return record(*given)
         return run(*given)
 
     return call

@@ -25,7 +25,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = ReadingOperators("hgn_479fa48a", KINDS, 2, reference, BACKENDS)
+OPERATORS = ReadingOperators("hgn_efda0ca3", KINDS, 2, reference, BACKENDS)
 
 readout = OPERATORS.readout(("x", "y", "pi_x", "pi_y", "k", "V", "V_offset"), 1)
 evolve = OPERATORS.evolve(("x", "y", "pi_x", "pi_y"), ("dt", "k", "V"))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .base import Tensors
 from .evolving import EvolvingOperators
-from .registry import Names, Run, like_, nothings, read_from
+from .registry import Names, Run, joined_readout, joined_readout_adjoint, like_, nothings, read_from
 from .stretches import rolled_readout, rolled_readout_adjoint
 
 
@@ -30,14 +30,14 @@ class ReadingOperators(EvolvingOperators):
 
         def forward(module: ModuleType) -> Run:
             if not hasattr(module, "evolve_readout"):  # one after the other
-                return lambda *x: self.reference.evolve_readout(*groups(*x), module.evolve, module.readout)
+                return lambda *x: self.reference.evolve_readout(*groups(*x), module.evolve, joined_readout(module))
             return lambda *x: module.evolve_readout(*groups(*x))
 
         def reverse(module: ModuleType) -> Run:
             def run(grad: Tensor, *x: Any) -> Tensors:
                 if not hasattr(module, "evolve_readout_adjoint"):
                     back, x = self._varying(module, "evolve_adjoint", x)
-                    calls = module.evolve, back, module.readout_adjoint
+                    calls = module.evolve, back, joined_readout_adjoint(module, components)
                     return self.reference.evolve_readout_adjoint(grad, x[:n], *groups(*x[n:]), *calls)
                 back, x = self._varying(module, "evolve_readout_adjoint", x)
                 return back(grad, x[:n], *groups(*x[n:]))
@@ -81,7 +81,7 @@ class ReadingOperators(EvolvingOperators):
         def forward(module: ModuleType) -> Run:
             def one(state: Tensors, fixed: Tensors, others: Tensors, steps: int) -> Tensors:
                 read = self.reference.evolve_readout
-                return tuple(read(state, fixed, others, steps, module.evolve, module.readout))
+                return tuple(read(state, fixed, others, steps, module.evolve, joined_readout(module)))
 
             def run(*x: Any) -> Tensors:
                 if hasattr(module, "rollout_readout"):
@@ -104,7 +104,7 @@ class ReadingOperators(EvolvingOperators):
 
                 def one(*given: Any) -> Tensors:
                     made: Tensors = self.reference.evolve_readout_adjoint(
-                        *given, module.evolve, back, module.readout_adjoint
+                        *given, module.evolve, back, joined_readout_adjoint(module, components)
                     )
                     return made
 

@@ -4,10 +4,10 @@
 # Triton's decorators, and what a kernel computes with, have no types.
 """Lm: Triton kernels and the functions that launch them, with the signatures of ``reference``.
 
-A program owns a block of channels of one sample and walks over the tokens of a chunk. Where samples and channels alone
+A program owns a block of channels of one sample and scans the tokens of a chunk. Where samples and channels alone
 do not fill a device the sequence is cut into chunks: each finds the linear map that it is (``ends``), a scan over the
-chunks carries the state from one to the next (``carry``), and every chunk is walked again from its own start. Backward
-the same with the transposed steps: pointers walk down. Addresses are 64-bit; sums over the tokens leave one partial per
+chunks carries the state from one to the next (``carry``), and every chunk is scanned again from its own start. Backward
+the same with the transposed steps: pointers go down. Addresses are 64-bit; sums over the tokens leave one partial per
 chunk, so that gradients are the same bits at every run; arithmetic is float32 (float64 for double inputs).
 """
 
@@ -72,7 +72,7 @@ def insist() -> None:
 
 
 CHUNK = 64  # tokens
-LANES = 1 << 15  # samples times channels from which on a sequence is walked in one go
+LANES = 1 << 15  # samples times channels from which on a sequence is scanned in one go
 
 
 @triton.jit

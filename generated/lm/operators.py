@@ -25,7 +25,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = ScanOperators("lm_82290d86", KINDS, 3, reference, BACKENDS)
+OPERATORS = ScanOperators("lm_096741af", KINDS, 3, reference, BACKENDS)
 
 readout = OPERATORS.readout_scan(("q", "p"), (), 3)
 scan = OPERATORS.scan(("q", "p"), ("f_p", "f_q", "lam", "theta"), ())

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .arguments import as_count
-from .surface import Surface
+from .surface import Surface, dense_copy
 
 LOG = logging.getLogger("metrigen.layer")
 Tensors = tuple[Tensor, ...]
@@ -26,6 +26,7 @@ R = TypeVar("R")  # what a method of it returns
 P = ParamSpec("P")  # further arguments of the method
 HALF = (torch.float16, torch.bfloat16)
 FLOATS = (*HALF, torch.float32, torch.float64)
+_any_autocast: Callable[[], bool] = getattr(torch._C, "_is_any_autocast_enabled", lambda: True)  # else device by device
 FORMAT = 1  # of the settings in a checkpoint; what earlier packages wrote says none, and is read as it was
 
 
@@ -86,8 +87,9 @@ class BaseLayer(Surface):
 
     def _insist(self, x: Tensor) -> None:
         """``_allow``, where kernels move or solve: ``last_backend`` is that of the device."""
-        self._allow(x)
-        if self.backend != "torch" and not torch.compiler.is_compiling():
+        if self._backend != "auto":
+            self._allow(x)
+        if self._backend != "torch" and not torch.compiler.is_compiling():
             self.__dict__["_ran"] = x.device.type
 
     def _takes(self, x: Tensor) -> bool:
@@ -97,8 +99,8 @@ class BaseLayer(Surface):
 
     def _step_like(self, like: Tensor) -> Tensor:
         """The time step as a tensor like that: of a frozen layer what is kept, by which ``_hoisted`` knows it."""
-        if "_kept_step" in self._frozen:
-            kept: Tensor = self._kept_step
+        if "_saved_step" in self._frozen:
+            kept: Tensor = self._saved_step
             if kept.dtype == like.dtype and kept.device == like.device:
                 return kept
         return step_of(self.dt, like)
@@ -111,11 +113,11 @@ class BaseLayer(Surface):
         if self.FREE:
             if isinstance(self.dt, Tensor) and (self.dt.dim() or self.dt.requires_grad):
                 return {}  # a prologue of every sample, or of every call
-            found["_kept_step"] = step_of(self.dt, like)
-            given = (found["_kept_step"], like)
+            found["_saved_step"] = step_of(self.dt, like)
+            given = (found["_saved_step"], like)
         for name in self.HOISTED:
             made = getattr(self, name)(*given)
-            found |= {f"_kept{name}_{i}": x.clone() for i, x in enumerate(made)}
+            found |= {f"_kept{name}_{i}": dense_copy(x) for i, x in enumerate(made)}
         return found
 
     @classmethod
@@ -304,6 +306,8 @@ def exact(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P],
 
     @wraps(method)
     def run(self: S, /, *given: P.args, **named: P.kwargs) -> R:
+        if not torch.compiler.is_compiling() and not _any_autocast():
+            return method(self, *given, **named)
         device = _device_of(given) or _device_of(named.values()) or "cpu"
         if device == "meta" or not torch.is_autocast_enabled(device):
             return method(self, *given, **named)

@@ -4,9 +4,12 @@
 // taken one by one, columns are the lanes of a vector. One state in EVERY is saved; the adjoint makes the others again
 // from it, block by block. Sums over columns are taken in a fixed order: the same bits at every run.
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <omp.h>
+#include <type_traits>
+#include <utility>
 
 namespace {
 
@@ -73,6 +76,31 @@ INLINE R sum(V x) {
     for (long width = LANES / 2; width; width /= 2)
         for (long i = 0; i < width; ++i) found[i] += found[i + width];
     return found[0];
+}
+// In lane l: x[l] + x[l ^ W] where bit W of l is not set, y[l] + y[l ^ W] where it is.
+template <long W, size_t... L> INLINE V crossed(V x, V y, std::index_sequence<L...>) {
+#ifdef __clang__
+    return __builtin_shufflevector(x, y, (L & W ? LANES + L : L)...) + __builtin_shufflevector(x, y, (L & W ? LANES +
+        (L ^ W) : L ^ W)...);
+#else
+    typedef std::conditional_t<sizeof(R) == 8, int64_t, int32_t> Whole;
+    typedef Whole Lanes __attribute__((vector_size(REGISTER)));
+    constexpr Lanes own{Whole(L & W ? LANES + L : L)...}, other{Whole(L & W ? LANES + (L ^ W) : L ^ W)...};
+    return __builtin_shuffle(x, y, own) + __builtin_shuffle(x, y, other);
+#endif
+}
+template <long W> INLINE void fold(V* x) {
+    for (long i = 0; i < W; ++i) x[i] = crossed<W>(x[i], x[i + W], std::make_index_sequence<LANES>());
+    if constexpr (W > 1) fold<W / 2>(x);
+}
+// The sums of so many vectors are added to numbers, LANES at a time: the same bits as ``sum`` gives of each.
+INLINE void add_sums(const V* x, long count, R* to) {
+    for (long n = 0; n < count; n += LANES) {
+        V some[LANES];
+        for (long i = 0; i < LANES; ++i) some[i] = n + i < count ? x[n + i] : V{};
+        fold<LANES / 2>(some);
+        store(to + n, load(to + n, count - n) + some[0], count - n);
+    }
 }
 
 struct Sizes {
@@ -172,75 +200,99 @@ void scan_tokens(R** a, const Sizes& s, long head, long column, V* S) {
     put<M>(s, last + head * matrix, column, S);
 }
 
+// The cotangent of a state whose pairs a token turns, before it; that of the angles.
+template <long M> INLINE void turn_back(const Token& t, const Sizes& s, R** d, long at, const V* before, V* G, V*
+    products) {
+    const long half = s.rows / 2;
+    for (long n = 0; n < half; ++n) {
+        V rotated{};
+        for (long j = 0; j < M; ++j) {
+            const V q = G[n * M + j], p = G[(n + half) * M + j];
+            rotated += q * before[(n + half) * M + j] - p * before[n * M + j];
+            G[n * M + j] = q * t.keep[s.keeps > 1 ? n : 0] - p * t.rotate[n];
+            G[(n + half) * M + j] = p * t.keep[s.keeps > 1 ? n + half : 0] + q * t.rotate[n];
+        }
+        products[n] = rotated;
+    }
+    add_sums(products, half, d[ROTATE] + at * half);
+}
+
+// The same of what the energy of a token holds of the state that it finds.
+template <long M> INLINE void observe_back(const Token& t, const Sizes& s, R** d, long at, const V* before, V* G,
+    const V* g, V* products) {
+    V *const found = products, *const squared = products + s.rows;
+    for (long n = 0; n < s.rows; ++n) {
+        V first{}, second{};
+        for (long j = 0; j < M; ++j) {
+            const V x = before[n * M + j], f = g[M + j], q = g[(READINGS - 1) * M + j];
+            if (FINDS) { first += x * f; G[n * M + j] += f * t.probe[n]; }
+            if (SQUARES) { second += x * x * q; G[n * M + j] += x * q * (R(2) * t.weight[n]); }
+        }
+        found[n] = first;
+        squared[n] = second;
+    }
+    if (FINDS) add_sums(found, s.rows, d[PROBE] + at * s.rows);
+    if (SQUARES) add_sums(squared, s.rows, d[WEIGHT] + at * s.rows);
+}
+
 // What a row of the state before a token is to the cotangents of the token, and its own cotangent before it. ``g`` are the
-// cotangents of what is read, M vectors a reading.
-template <long M> void back(const Token& t, const Sizes& s, R** d, long at, long column, const V* before, const V*
-    after, V* G, const V* y, const V* g) {
+// cotangents of what is read, M vectors a reading; ``products``: PRODUCTS vectors a row, whose sums are those cotangents.
+constexpr long PRODUCTS = 4;
+template <long M> INLINE void back(const Token& t, const Sizes& s, R** d, long at, long column, const V* before, const
+    V* after, V* G, const V* y, const V* g, V* products) {
     V dy[M], db[M], b[M], shared = V{};
+    V *const read = products, *const stayed = read + s.rows, *const erased = stayed + s.rows, *const put_ = erased +
+        s.rows;
     for (long j = 0; j < M; ++j) dy[j] = db[j] = b[j] = V{};
     if (WRITES) part<M>(t.content, s.columns, column, b);
     for (long n = 0; n < s.rows; ++n) {
-        V read{}, put_{}, erased{}, stayed{};
+        V r{}, o{}, e{}, w{};
         for (long j = 0; j < M; ++j) {
             const V x = G[n * M + j] + g[j] * t.query[n];
             G[n * M + j] = x;
-            read += after[n * M + j] * g[j];
-            stayed += before[n * M + j] * x;
-            if (RANKED) { dy[j] -= x * t.erase[n]; erased += x * y[j]; }
-            if (WRITES) { db[j] += x * t.write[n]; put_ += x * b[j]; }
+            r += after[n * M + j] * g[j];
+            o += before[n * M + j] * x;
+            if (RANKED) { dy[j] -= x * t.erase[n]; e -= x * y[j]; }
+            if (WRITES) { db[j] += x * t.write[n]; w += x * b[j]; }
         }
-        d[QUERY][at * s.rows + n] += sum(read);
-        if (s.keeps > 1) d[KEEP][at * s.rows + n] += sum(stayed);
-        else shared += stayed;
-        if (RANKED) d[ERASE][at * s.rows + n] -= sum(erased);
-        if (WRITES) d[WRITE][at * s.rows + n] += sum(put_);
+        read[n] = r;
+        if (s.keeps > 1) stayed[n] = o;
+        else shared += o;
+        if (RANKED) erased[n] = e;
+        if (WRITES) put_[n] = w;
     }
-    if (s.keeps == 1) d[KEEP][at] += sum(shared);
+    add_sums(read, s.rows, d[QUERY] + at * s.rows);
+    if (s.keeps > 1) add_sums(stayed, s.rows, d[KEEP] + at * s.rows);
+    else d[KEEP][at] += sum(shared);
+    if (RANKED) add_sums(erased, s.rows, d[ERASE] + at * s.rows);
+    if (WRITES) add_sums(put_, s.rows, d[WRITE] + at * s.rows);
     if (WRITES)
         for (long j = 0; j < M; ++j) store(d[CONTENT] + at * s.columns + column + j * LANES, db[j], s.columns - column
             - j * LANES);
-    const long half = s.rows / 2;
-    if (ROTATES)
-        for (long n = 0; n < half; ++n) {
-            V rotated{};
-            for (long j = 0; j < M; ++j) {
-                const V q = G[n * M + j], p = G[(n + half) * M + j];
-                rotated += q * before[(n + half) * M + j] - p * before[n * M + j];
-                G[n * M + j] = q * t.keep[s.keeps > 1 ? n : 0] - p * t.rotate[n];
-                G[(n + half) * M + j] = p * t.keep[s.keeps > 1 ? n + half : 0] + q * t.rotate[n];
-            }
-            d[ROTATE][at * half + n] += sum(rotated);
-        }
-    else
-        for (long n = 0; n < s.rows; ++n)
-            for (long j = 0; j < M; ++j) G[n * M + j] *= t.keep[s.keeps > 1 ? n : 0];
-    if (RANKED)
+    if (ROTATES) turn_back<M>(t, s, d, at, before, G, products);
+    if (RANKED) {
         for (long n = 0; n < s.rows; ++n) {
             V found{};
+            const R keep = ROTATES ? R(1) : t.keep[s.keeps > 1 ? n : 0];
             for (long j = 0; j < M; ++j) {
                 found += before[n * M + j] * dy[j];
-                G[n * M + j] += dy[j] * t.seek[n];
+                G[n * M + j] = G[n * M + j] * keep + dy[j] * t.seek[n];
             }
-            d[SEEK][at * s.rows + n] += sum(found);
+            products[n] = found;
         }
-    if (FINDS || SQUARES)
-        for (long n = 0; n < s.rows; ++n) {
-            V found{}, squared{};
-            for (long j = 0; j < M; ++j) {
-                const V x = before[n * M + j], f = g[M + j], q = g[(READINGS - 1) * M + j];
-                if (FINDS) { found += x * f; G[n * M + j] += f * t.probe[n]; }
-                if (SQUARES) { squared += x * x * q; G[n * M + j] += x * q * (R(2) * t.weight[n]); }
-            }
-            if (FINDS) d[PROBE][at * s.rows + n] += sum(found);
-            if (SQUARES) d[WEIGHT][at * s.rows + n] += sum(squared);
-        }
+        add_sums(products, s.rows, d[SEEK] + at * s.rows);
+    } else if (!ROTATES) {
+        for (long n = 0; n < s.rows; ++n)
+            for (long j = 0; j < M; ++j) G[n * M + j] *= t.keep[s.keeps > 1 ? n : 0];
+    }
+    if (FINDS || SQUARES) observe_back<M>(t, s, d, at, before, G, g, products);
 }
 
 // Cotangents of a head, its columns block by block.
 void scan_tokens_adjoint(R** grads, R** a, R** d, const Sizes& s, long head, V* work) {
     constexpr long M = WIDE;
     const long matrix = s.rows * s.columns, first = head * s.tokens, size = s.rows * M;
-    V *G = work, *states = work + size, *ys = states + (EVERY + 1) * size;
+    V *G = work, *states = work + size, *ys = states + (EVERY + 1) * size, *products = ys + EVERY * M;
     for (long column = 0; column < s.columns; column += M * LANES) {
         fetch<M>(s, grads[1] + head * matrix, column, G);
         for (long piece = s.stretches() - 1; piece >= 0; --piece) {
@@ -262,7 +314,7 @@ void scan_tokens_adjoint(R** grads, R** a, R** d, const Sizes& s, long head, V* 
                 for (long r = 0; r < READINGS; ++r)
                     part<M>(grads[0] + (at * READINGS + r) * s.columns, s.columns, column, g + r * M);
                 back<M>(Token(a, s, at), s, d, at, column, states + i * size, states + (i + 1) * size, G, ys + i * M,
-                    g);
+                    g, products);
             }
         }
         put<M>(s, d[START] + head * matrix, column, G);
@@ -290,7 +342,7 @@ extern "C" long scan(R** arrays, long heads, long tokens, long rows, long column
 // the states that were saved.
 extern "C" long scan_adjoint(R** arrays, long heads, long tokens, long rows, long columns, long keeps, long threads) {
     const Sizes s{heads, tokens, rows, columns, keeps};
-    const long bytes = ((EVERY + 2) * rows * WIDE + EVERY * WIDE) * long(sizeof(V));
+    const long bytes = (((EVERY + 2) * rows + EVERY) * WIDE + PRODUCTS * rows) * long(sizeof(V));
     long missing = 0;
 #pragma omp parallel for num_threads(threads) schedule(static) reduction(max : missing)
     for (long head = 0; head < heads; ++head) {

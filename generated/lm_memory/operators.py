@@ -23,6 +23,6 @@ KINDS = {
     "query": "rows",
 }
 BACKENDS: dict[str, ModuleType | None] = {"cpu": cpu}
-OPERATORS = MemoryOperators("lm_memory_1576565f", KINDS, 2, reference, BACKENDS)
+OPERATORS = MemoryOperators("lm_memory_fb0b14bb", KINDS, 2, reference, BACKENDS)
 
 scan = OPERATORS.remember(("keep", "erase", "seek", "write", "content", "query"))

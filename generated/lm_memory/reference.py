@@ -36,9 +36,9 @@ def phi(z: Tensor) -> Tensor:
     """(e^z - 1)/z, 1 at z = 0: a series where the quotient would lose digits, in its derivatives as well."""
     near = z.abs() < 0.5
     small, large = torch.where(near, z, 0.0), torch.where(near, 1.0, z)
-    series = torch.ones_like(z)
-    for n in range(16, 1, -1):
-        series = 1.0 + small * series / n
+    one = series = torch.ones_like(z)
+    for n in range(16 if z.dtype == torch.float64 else 9, 1, -1):  # terms below the last digit, of derivatives as well
+        series = torch.addcmul(one, small, series, value=1.0 / n)
     return torch.where(near, series, torch.expm1(large) / large)
 
 
@@ -53,11 +53,12 @@ def coefficients(beta: Tensor, k: Tensor, lam: Tensor, q: Tensor, v: Tensor) -> 
     k_0 = k
     strength = (beta) * one
     gone = strength * (k_0 * k_0).sum(-1, keepdim=True)
-    part = strength * phi(-gone)
+    spread, wrote_0 = phi(-torch.stack(torch.broadcast_tensors(gone, rate_0 + gone)))
+    part = strength * spread
     keep_0 = torch.exp(-rate_0)
     seek_0 = k_0
     erase_0 = keep_0 * part * k_0
-    write_0 = (beta) * phi(-(rate_0 + gone)) * k_0
+    write_0 = (beta) * wrote_0 * k_0
     keep = keep_0
     erase = erase_0
     seek = seek_0

@@ -47,7 +47,7 @@ class Surface(nn.Module):
     _results: Mapping[str, tuple[str, ...]] = {}  # method of HOISTED -> the buffers that keep what it makes
     _trained: tuple[str, ...] = ()
     _ran: str = ""
-    _kept_step: Tensor  # of a frozen layer
+    _saved_step: Tensor  # of a frozen layer
 
     @property
     def config(self) -> dict[str, Any]:
@@ -117,6 +117,7 @@ class Surface(nn.Module):
         The buffers are no part of checkpoints. Loading one, moving the layer to a device or dtype, and a new ``dt``
         make them anew; so does ``freeze()``, which is needed where a raw tensor, or a tensor that is the time step, was
         written to. A parameter is not assigned to while it is frozen."""
+        self.__dict__.pop("_before", None)
         for name in self._frozen:
             delattr(self, name)
         first, self._frozen, self._results = not self._frozen, (), {}
@@ -129,7 +130,7 @@ class Surface(nn.Module):
             return self
         self.requires_grad_(False)
         with torch.no_grad():
-            found = {kept_name(name): getattr(self, name).clone() for name in declared(type(self))}
+            found = {kept_name(name): dense_copy(getattr(self, name)) for name in declared(type(self))}
             found |= self._depending()
         for name, value in found.items():
             self.register_buffer(name, value, persistent=False)
@@ -149,14 +150,15 @@ class Surface(nn.Module):
             dt, like = given
             return torch.func.vmap(lambda dt: getattr(self, name)(dt, like))(dt)
         made = self._results.get(name, ())
-        if made and (len(given) == 1 or given[0] is self._kept_step):
+        if made and (len(given) == 1 or given[0] is self._saved_step):
             kept, like = tuple([getattr(self, n) for n in made]), given[-1]
             if all([x.dtype == like.dtype and x.device == like.device for x in kept]):
                 return kept
         return getattr(self, name)(*given)
 
     def _again(self) -> None:
-        """Make what is kept of a frozen layer anew."""
+        """Make what is kept of a frozen layer anew, and forget what the call before found."""
+        self.__dict__.pop("_before", None)
         if self._frozen:
             self.freeze()
 
@@ -249,6 +251,11 @@ def declared(layer: type) -> dict[str, Any]:
     """The parameters that a class names, in order."""
     found = {name: value for kind in reversed(layer.__mro__) for name, value in vars(kind).items()}
     return {name: value for name, value in found.items() if hasattr(value, "raw_name")}
+
+
+def dense_copy(x: Tensor) -> Tensor:
+    """A copy that lies as kernels read it, whatever made ``x``."""
+    return x.clone(memory_format=torch.contiguous_format)
 
 
 def kept_name(parameter: str) -> str:

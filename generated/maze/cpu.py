@@ -328,6 +328,13 @@ def _dense(*tensors: Tensor) -> Tensors:
     return tuple([x.contiguous() for x in tensors])
 
 
+@lru_cache(maxsize=256)
+def _ahead(sizes: tuple[int, ...], numbers: tuple[int, ...]) -> list[object]:
+    """Sizes, of three axes where there are some fewer, and numbers as an entry is handed them; it writes into
+    neither."""
+    return [(ctypes.c_long * 3)(*sizes, *[1] * (3 - RANK)), *map(ctypes.c_long, numbers)]
+
+
 class _Tiling:
     """One call of an entry: samples, channels, sizes, and how many channels a tile holds. ``library`` is that of its
     kernels, compiled where it is asked for the first time; None where there are none, or no ``steps`` are to be
@@ -346,23 +353,34 @@ class _Tiling:
         self, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
     ) -> None:
         """Call the entry on whole tensors; ``options`` are passed on: tensors, int as long, float as double."""
-        pointers = (ctypes.c_void_p * len(arrays))(*[x.data_ptr() for x in arrays])
-        sizes = (ctypes.c_long * 3)(*self.like.shape[2:], *[1] * (3 - RANK))
-        threads = torch.get_num_threads()
-        numbers = [self.samples, self.channels, *(() if steps is None else (steps,)), threads]
-        arguments = [pointers, sizes, *map(ctypes.c_long, numbers)]
+        self.bound(steps, sums, *options)(arrays)
+
+    def bound(
+        self, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
+    ) -> Callable[[Tensors], None]:
+        """The entry as a function of whole tensors, with all else that it is handed."""
+        sizes = self.like.shape[2:]
+        ahead = _ahead(sizes, (self.samples, self.channels) if steps is None else (self.samples, self.channels, steps))
+        behind: list[object] = []
         if sums is not None:
-            arguments.append(ctypes.c_void_p(sums.data_ptr()))
+            behind.append(ctypes.c_void_p(sums.data_ptr()))
         for x in options:
             if isinstance(x, Tensor):
-                arguments.append(ctypes.c_void_p(x.data_ptr()))
+                behind.append(ctypes.c_void_p(x.data_ptr()))
             else:
-                arguments.append(ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x))
-        if missing := _function(self.library, self.entry)(*arguments):
-            what = f"a tile has the shape {(self.group, *self.like.shape[2:])}" + (
-                "" if steps is None else f", {steps} steps"
-            )
-            raise _refused(self.entry, missing, threads, what)
+                behind.append(ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x))
+        function = _function(self.library, self.entry)
+
+        def call(arrays: Tensors) -> None:
+            pointers = (ctypes.c_void_p * len(arrays))(*[x.data_ptr() for x in arrays])
+            threads = torch.get_num_threads()
+            if missing := function(pointers, *ahead, ctypes.c_long(threads), *behind):
+                what = f"a tile has the shape {(self.group, *self.like.shape[2:])}" + (
+                    "" if steps is None else f", {steps} steps"
+                )
+                raise _refused(self.entry, missing, threads, what)
+
+        return call
 
     def new_sums(self, kinds: Kinds) -> Tensor:
         """Room for what the tiles sum: G numbers a coefficient, G*G a channel matrix."""
@@ -378,7 +396,9 @@ class _Tiling:
 
     def _shaped(self, found: Tensor, kind: str, dtype: torch.dtype) -> Tensor:
         """The numbers (..., tiles of a sample, those of a tile) of a coefficient in its shape (..., *shape)."""
-        return (found.sum((-2, -1)) if kind == "scalar" else found.flatten(-2)).to(dtype, copy=True)
+        if kind == "scalar":
+            return found.sum((-2, -1)).to(dtype, copy=True)
+        return found.to(dtype, copy=True, memory_format=torch.contiguous_format).flatten(-2)
 
 
 OPERATOR, UNKNOWN = ("u", "kappa", "m2"), "u"

@@ -5,7 +5,8 @@
 """Maze: Triton kernels and the functions that launch them, with the signatures of ``reference``.
 
 One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
-neighbours from memory; channel matrices go through torch. A solve holds its plane on chip until it stops.
+neighbours from memory; products with channel matrices have kernels of their own. A solve holds its plane on chip until
+it stops.
 Sums over sites leave one partial per program, so that gradients are the same bits at every run.
 """
 
@@ -33,6 +34,7 @@ LOG = logging.getLogger("metrigen.layer")
 DEVICES = ("cuda", "xpu", *(("cpu",) if triton.knobs.runtime.interpret else ()))
 OWNED = False  # results may share memory with arguments
 MAX_BLOCK = 256  # sites of a program: more of them spill registers in a readout or an adjoint
+JOINED = True  # a readout is one tensor
 MOST = 2**31 - 1  # programs of a launch along its first axis, and sites of a plane
 
 
@@ -124,6 +126,17 @@ def partials(like: Tensor) -> Tensor:
     )
 
 
+def _whole(like: Tensor, count: int) -> Tensor:
+    """Memory for a readout of ``count`` components, (B, count*C, *S)."""
+    return _new(like, (like.shape[0], count * like.shape[1], *like.shape[2:]))
+
+
+def _components(whole: Tensor, count: int) -> Tensors:
+    """Where each component of a readout begins; the kernels find the samples."""
+    flat, size = whole.flatten(), whole.shape[1:].numel() // count
+    return tuple(flat[i * size :] for i in range(count))
+
+
 @triton.jit
 def like(x, c):
     return tl.zeros_like(x) + c
@@ -178,6 +191,7 @@ def readout_0_kernel(
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
+    whole = base + plane // C * 3 * C * N
     i0 = at // N1
     i1 = at % N1
     at_site_m1_0 = (i0 - 1) * N1 + i1
@@ -215,14 +229,14 @@ def readout_0_kernel(
     v_8 = v_6 - v_1 - v_3
     v_9 = 0.25 * v_8
     v_10 = v_1 + v_3 + v_6
-    tl.store(T00_density_ptr + base + at, (0.25 * v_10 + v_7).to(T00_density_ptr.dtype.element_ty), mask=ok)
-    tl.store(T11_density_ptr + base + at, (-v_7 - v_9).to(T11_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T00_density_ptr + whole + at, (0.25 * v_10 + v_7).to(T00_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T11_density_ptr + whole + at, (-v_7 - v_9).to(T11_density_ptr.dtype.element_ty), mask=ok)
     tl.store(
-        T12_density_ptr + base + at,
+        T12_density_ptr + whole + at,
         (0.25 * (v_0 - v_2) * (v_4 - v_5) * kappa).to(T12_density_ptr.dtype.element_ty),
         mask=ok,
     )
-    tl.store(T22_density_ptr + base + at, (v_9 - v_7).to(T22_density_ptr.dtype.element_ty), mask=ok)
+    tl.store(T22_density_ptr + whole + at, (v_9 - v_7).to(T22_density_ptr.dtype.element_ty), mask=ok)
 
 
 @triton.jit(do_not_specialize=["C"])
@@ -252,6 +266,7 @@ def readout_adjoint_0_kernel(
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
+    whole = base + plane // C * 3 * C * N
     i0 = at // N1
     i1 = at % N1
     at_site_m1_m1 = (i0 - 1) * N1 + (i1 - 1)
@@ -270,26 +285,26 @@ def readout_adjoint_0_kernel(
     ok_site_p1_0 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0)
     at_site_p1_p1 = (i0 + 1) * N1 + (i1 + 1)
     ok_site_p1_p1 = ok & (i0 + 1 >= 0) & (i0 + 1 < N0) & (i1 + 1 >= 0) & (i1 + 1 < N1)
-    T00_density_bar = tl.load(T00_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T00_density_bar_0_m1 = tl.load(T00_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
-    T00_density_bar_0_p1 = tl.load(T00_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
-    T00_density_bar_m1_0 = tl.load(T00_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
-    T00_density_bar_p1_0 = tl.load(T00_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
-    T11_density_bar = tl.load(T11_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T11_density_bar_0_m1 = tl.load(T11_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
-    T11_density_bar_0_p1 = tl.load(T11_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
-    T11_density_bar_m1_0 = tl.load(T11_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
-    T11_density_bar_p1_0 = tl.load(T11_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
-    T12_density_bar = tl.load(T12_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T12_density_bar_0_m1 = tl.load(T12_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
-    T12_density_bar_0_p1 = tl.load(T12_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
-    T12_density_bar_m1_0 = tl.load(T12_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
-    T12_density_bar_p1_0 = tl.load(T12_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
-    T22_density_bar = tl.load(T22_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
-    T22_density_bar_0_m1 = tl.load(T22_density_bar_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
-    T22_density_bar_0_p1 = tl.load(T22_density_bar_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
-    T22_density_bar_m1_0 = tl.load(T22_density_bar_ptr + base + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
-    T22_density_bar_p1_0 = tl.load(T22_density_bar_ptr + base + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    T00_density_bar = tl.load(T00_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T00_density_bar_0_m1 = tl.load(T00_density_bar_ptr + whole + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T00_density_bar_0_p1 = tl.load(T00_density_bar_ptr + whole + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T00_density_bar_m1_0 = tl.load(T00_density_bar_ptr + whole + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T00_density_bar_p1_0 = tl.load(T00_density_bar_ptr + whole + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    T11_density_bar = tl.load(T11_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T11_density_bar_0_m1 = tl.load(T11_density_bar_ptr + whole + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T11_density_bar_0_p1 = tl.load(T11_density_bar_ptr + whole + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T11_density_bar_m1_0 = tl.load(T11_density_bar_ptr + whole + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T11_density_bar_p1_0 = tl.load(T11_density_bar_ptr + whole + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    T12_density_bar = tl.load(T12_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T12_density_bar_0_m1 = tl.load(T12_density_bar_ptr + whole + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T12_density_bar_0_p1 = tl.load(T12_density_bar_ptr + whole + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T12_density_bar_m1_0 = tl.load(T12_density_bar_ptr + whole + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T12_density_bar_p1_0 = tl.load(T12_density_bar_ptr + whole + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
+    T22_density_bar = tl.load(T22_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
+    T22_density_bar_0_m1 = tl.load(T22_density_bar_ptr + whole + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
+    T22_density_bar_0_p1 = tl.load(T22_density_bar_ptr + whole + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
+    T22_density_bar_m1_0 = tl.load(T22_density_bar_ptr + whole + at_site_m1_0, mask=ok_site_m1_0, other=0.0).to(ACC)
+    T22_density_bar_p1_0 = tl.load(T22_density_bar_ptr + whole + at_site_p1_0, mask=ok_site_p1_0, other=0.0).to(ACC)
     kappa = tl.load(kappa_ptr + base + at, mask=ok, other=0.0).to(ACC)
     kappa_0_m1 = tl.load(kappa_ptr + base + at_site_0_m1, mask=ok_site_0_m1, other=0.0).to(ACC)
     kappa_0_p1 = tl.load(kappa_ptr + base + at_site_0_p1, mask=ok_site_0_p1, other=0.0).to(ACC)
@@ -721,27 +736,17 @@ def diagonal_0_kernel(
     )
 
 
-def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
+def readout(u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensor:
     """The kernels of ``readout`` one after the other, torch between them where channels meet."""
-    T00_density = _new(u)
-    T11_density = _new(u)
-    T12_density = _new(u)
-    T22_density = _new(u)
+    whole = _whole(u, 4)
+    T00_density, T11_density, T12_density, T22_density = _components(whole, 4)
     launch(readout_0_kernel, u, kappa, m2, s, u, T00_density, T11_density, T12_density, T22_density)
-    return (T00_density, T11_density, T12_density, T22_density)
+    return whole
 
 
-def readout_adjoint(
-    u: Tensor,
-    kappa: Tensor,
-    m2: Tensor,
-    s: Tensor,
-    T00_density_bar: Tensor,
-    T11_density_bar: Tensor,
-    T12_density_bar: Tensor,
-    T22_density_bar: Tensor,
-) -> Tensors:
+def readout_adjoint(grad: Tensor, u: Tensor, kappa: Tensor, m2: Tensor, s: Tensor) -> Tensors:
     """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
+    T00_density_bar, T11_density_bar, T12_density_bar, T22_density_bar = _components(grad.contiguous(), 4)
     u_bar = _new(u)
     kappa_bar = _new(u)
     m2_bar = _new(u)

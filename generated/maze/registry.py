@@ -101,6 +101,11 @@ class Operators:
             return False
         return torch.compiler.is_compiling() or not module.fell_back()
 
+    def module(self, backend: str, device: str) -> ModuleType | None:
+        """The module whose kernels a layer with this backend calls on a type of device."""
+        name = self.device_of.get(device, "")
+        return self.backends.get(name) if backend in ("auto", name) else None
+
     def solver(self, x: Tensor) -> ModuleType | None:
         """The module whose Newton's method solves a nonlinear steady state on the device of ``x``."""
         found = self.backends.get(self.device_of.get(x.device.type, ""))
@@ -115,14 +120,11 @@ class Operators:
         """The readout, its components one after the other along the channels, and its adjoint."""
 
         def forward(module: ModuleType) -> Run:
-            if getattr(module, "JOINED", False):
-                return lambda *given: (module.readout(*given),)
-            return lambda *given: (torch.cat(module.readout(*given), 1),)
+            read = joined_readout(module)
+            return lambda *given: (read(*given),)
 
         def reverse(module: ModuleType) -> Run:
-            if getattr(module, "JOINED", False):
-                return module.readout_adjoint
-            return lambda grad, *given: module.readout_adjoint(*given, *grad.chunk(components, 1))
+            return joined_readout_adjoint(module, components)
 
         adjoint = self.adjoint("readout_adjoint", ("_grad",), arrays, self._each("readout_adjoint", reverse))
         return self.operator(
@@ -193,9 +195,9 @@ class Operators:
         if not name.endswith("adjoint"):
             runs = self._of_samples(runs, kinds)
 
-        def checked(run: Run, owned: bool) -> Run:
+        def checked(run: Run, owned: bool, check: Run = partial(self._check, kinds)) -> Run:
             def call(*given: Any) -> Any:
-                self._check(kinds, given[:count])
+                check(given[:count])
                 made = tuple(run(*given))
                 made = made if owned else unshared(made, given[:count])
                 return made[0] if results == 1 else made
@@ -203,7 +205,8 @@ class Operators:
             return call
 
         def keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-            ctx.numbers = tuple(None if isinstance(x, Tensor) else x for x in inputs[count:])
+            ctx.set_materialize_grads(results == 1)  # of several, those that nobody used need no memory
+            ctx.numbers = tuple([None if isinstance(x, Tensor) else x for x in inputs[count:]])
             ctx.save_for_backward(*saved(inputs[:count], as_tuple(output)))
 
         taken = ", ".join([*(f"Tensor {a}" for a in arrays), *numbers])
@@ -212,7 +215,7 @@ class Operators:
         general = checked(runs["reference"], False)
         made = torch.library.custom_op(qualified, general, mutates_args=(), schema=f"({taken}) -> {returned}")
         by_device = {
-            device: checked(runs[backend], self.backends[backend].OWNED)
+            device: checked(runs[backend], self.backends[backend].OWNED, again(partial(self._check, kinds)))
             for device, backend in self.device_of.items()
             if backend in runs
         }
@@ -317,6 +320,20 @@ class Operators:
                 raise ValueError(f"a tensor is {x.dtype} on {x.device}, the first field {dtype} on {device}")
 
 
+def again(check: Callable[[Tensors], None]) -> Callable[[Tensors], None]:
+    """The check of tensors with numbers, left out for tensors that are like the last ones."""
+    last: tuple[Any, ...] = ()
+
+    def run(tensors: Tensors) -> None:
+        nonlocal last
+        found = tuple([(x.shape, x.dtype, x.device) for x in tensors])
+        if found != last:
+            check(tensors)
+            last = found
+
+    return run
+
+
 def own_of_samples(kind: str, x: Tensor) -> bool:
     """Whether ``x`` is a coefficient of which every sample has its own, along a first axis."""
     axes = {"scalar": 0, "channel": 1, "matrix": 2}
@@ -358,6 +375,22 @@ def zeros_for(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors
 def nothings(grads: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensors:
     """The same, where a zero takes no memory."""
     return tuple(x.new_zeros(()).expand_as(x) if g is None else g for g, x in zip(grads, like))
+
+
+def joined_readout(module: ModuleType) -> Callable[..., Tensor]:
+    """The readout of a backend as one tensor, its components one after the other along the channels."""
+    if getattr(module, "JOINED", False):
+        read: Callable[..., Tensor] = module.readout
+        return read
+    return lambda *given: torch.cat(module.readout(*given), 1)
+
+
+def joined_readout_adjoint(module: ModuleType, components: int) -> Run:
+    """Its adjoint, of the cotangent of that tensor and of what the readout reads."""
+    if getattr(module, "JOINED", False):
+        back: Run = module.readout_adjoint
+        return back
+    return lambda grad, *given: module.readout_adjoint(*given, *grad.chunk(components, 1))
 
 
 def read_from(x: Tensor, components: int) -> Tensor:

@@ -5,8 +5,8 @@
 """Reacher: Triton kernels and the functions that launch them, with the signatures of ``reference``.
 
 One kernel per part of a program: it owns a block of sites of one (sample, channel) plane and loads
-neighbours from memory; channel matrices go through torch. ``evolve`` and its adjoint hold whole planes on chip over all
-steps.
+neighbours from memory; products with channel matrices have kernels of their own. ``evolve`` and its adjoint hold whole
+planes on chip over all steps.
 Sums over sites leave one partial per program, so that gradients are the same bits at every run.
 """
 
@@ -34,6 +34,7 @@ LOG = logging.getLogger("metrigen.layer")
 DEVICES = ("cuda", "xpu", *(("cpu",) if triton.knobs.runtime.interpret else ()))
 OWNED = False  # results may share memory with arguments
 MAX_BLOCK = 256  # sites of a program: more of them spill registers in a readout or an adjoint
+JOINED = True  # a readout is one tensor
 MOST = 2**31 - 1  # programs of a launch along its first axis, and sites of a plane
 
 
@@ -122,6 +123,17 @@ def partials(like: Tensor) -> Tensor:
         dtype=torch.float64 if like.dtype == torch.float64 else torch.float32,
         device=like.device,
     )
+
+
+def _whole(like: Tensor, count: int) -> Tensor:
+    """Memory for a readout of ``count`` components, (B, count*C, *S)."""
+    return _new(like, (like.shape[0], count * like.shape[1], *like.shape[2:]))
+
+
+def _components(whole: Tensor, count: int) -> Tensors:
+    """Where each component of a readout begins; the kernels find the samples."""
+    flat, size = whole.flatten(), whole.shape[1:].numel() // count
+    return tuple(flat[i * size :] for i in range(count))
 
 
 @triton.jit
@@ -1121,6 +1133,7 @@ def readout_0_kernel(
     at = program % ((N + BLOCK - 1) // BLOCK) * BLOCK + tl.arange(0, BLOCK)
     ok = at < N
     base = plane * N
+    whole = base + plane // C * 0 * C * N
     a = tl.load(a_ptr).to(ACC)
     b = tl.load(b_ptr).to(ACC)
     c = tl.load(c_ptr).to(ACC)
@@ -1137,7 +1150,7 @@ def readout_0_kernel(
     v_1 = cosine(r)
     v_2 = v_1 * k
     tl.store(
-        T00_density_ptr + base + at,
+        T00_density_ptr + whole + at,
         (
             u * sine(q)
             + v * sine(q + r)
@@ -1189,13 +1202,14 @@ def readout_adjoint_0_kernel(
     ok = at < N
     base = plane * N
     partial = program
+    whole = base + plane // C * 0 * C * N
     a = tl.load(a_ptr).to(ACC)
     b = tl.load(b_ptr).to(ACC)
     c = tl.load(c_ptr).to(ACC)
     k = tl.load(k_ptr).to(ACC)
     u = tl.load(u_ptr).to(ACC)
     v = tl.load(v_ptr).to(ACC)
-    T00_density_bar = tl.load(T00_density_bar_ptr + base + at, mask=ok, other=0.0).to(ACC)
+    T00_density_bar = tl.load(T00_density_bar_ptr + whole + at, mask=ok, other=0.0).to(ACC)
     f = tl.load(f_ptr + base + at, mask=ok, other=0.0).to(ACC)
     g = tl.load(g_ptr + base + at, mask=ok, other=0.0).to(ACC)
     pi_q = tl.load(pi_q_ptr + base + at, mask=ok, other=0.0).to(ACC)
@@ -1403,14 +1417,16 @@ def readout(
     k: Tensor,
     u: Tensor,
     v: Tensor,
-) -> Tensors:
+) -> Tensor:
     """The kernels of ``readout`` one after the other, torch between them where channels meet."""
-    T00_density = _new(q)
+    whole = _whole(q, 1)
+    (T00_density,) = _components(whole, 1)
     launch(readout_0_kernel, q, f, g, pi_q, pi_r, q, r, a, b, c, k, u, v, T00_density)
-    return (T00_density,)
+    return whole
 
 
 def readout_adjoint(
+    grad: Tensor,
     q: Tensor,
     r: Tensor,
     pi_q: Tensor,
@@ -1423,9 +1439,9 @@ def readout_adjoint(
     k: Tensor,
     u: Tensor,
     v: Tensor,
-    T00_density_bar: Tensor,
 ) -> Tensors:
     """The kernels of ``readout_adjoint`` one after the other, torch between them where channels meet."""
+    (T00_density_bar,) = _components(grad.contiguous(), 1)
     q_bar = _new(q)
     r_bar = _new(q)
     pi_q_bar = _new(q)

@@ -174,10 +174,10 @@ class Reacher(Stepping, LatticeLayer):
     ) -> Tensors:
         state = (q, r, pi_q, pi_r)
         fixed = self._fixed(dt, q, f, g)
-        others = tuple(as_dtype(x, q.dtype) for x in (self.a, self.b, self.c, self.k, self.u, self.v))
         if not _span.taken:
             return unread(state, 1)
         if by_reference(self.backend):
+            others = tuple(as_dtype(x, q.dtype) for x in (self.a, self.b, self.c, self.k, self.u, self.v))
             steps = self._reference_steps(reference, state[0])
             return by_readings(steps, reference.evolve_readout, state, fixed, others, _span, reference.DRIVEN)
         self._insist(state[0])

@@ -32,7 +32,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = ReadingOperators("reacher_ef5d1f41", KINDS, 2, reference, BACKENDS)
+OPERATORS = ReadingOperators("reacher_a10a3a71", KINDS, 2, reference, BACKENDS)
 
 readout = OPERATORS.readout(("q", "r", "pi_q", "pi_r", "f", "g", "a", "b", "c", "k", "u", "v"), 1)
 evolve = OPERATORS.evolve(

@@ -403,6 +403,13 @@ def own(fixed: Tensors) -> bool:
     return fixed[7].dim() > 0
 
 
+@lru_cache(maxsize=256)
+def _ahead(sizes: tuple[int, ...], numbers: tuple[int, ...]) -> list[object]:
+    """Sizes, of three axes where there are some fewer, and numbers as an entry is handed them; it writes into
+    neither."""
+    return [(ctypes.c_long * 1)(*sizes), *map(ctypes.c_long, numbers)]
+
+
 class _Tiling:
     """One call of an entry: samples and channels, how many samples a tile holds, and from how many jobs sums are added
     up.
@@ -429,23 +436,35 @@ class _Tiling:
         self, arrays: Tensors, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
     ) -> None:
         """Call the entry on whole tensors; ``options`` are passed on: tensors, int as long, float as double."""
-        pointers = (ctypes.c_void_p * len(arrays))(*[x.data_ptr() for x in arrays])
-        sizes = (ctypes.c_long * 1)(self.jobs)
-        threads = torch.get_num_threads()
-        numbers = [self.samples, self.channels, *(() if steps is None else (steps,)), threads]
-        arguments = [pointers, sizes, *map(ctypes.c_long, numbers)]
+        self.bound(steps, sums, *options)(arrays)
+
+    def bound(
+        self, steps: int | None = None, sums: Tensor | None = None, *options: float | Tensor
+    ) -> Callable[[Tensors], None]:
+        """The entry as a function of whole tensors, with all else that it is handed."""
+        ahead = _ahead(
+            (self.jobs,), (self.samples, self.channels) if steps is None else (self.samples, self.channels, steps)
+        )
+        behind: list[object] = []
         if sums is not None:
-            arguments.append(ctypes.c_void_p(sums.data_ptr()))
+            behind.append(ctypes.c_void_p(sums.data_ptr()))
         for x in options:
             if isinstance(x, Tensor):
-                arguments.append(ctypes.c_void_p(x.data_ptr()))
+                behind.append(ctypes.c_void_p(x.data_ptr()))
             else:
-                arguments.append(ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x))
-        if missing := _function(self.library, self.entry)(*arguments):
-            what = f"a tile has {self.width} samples of {self.group} channels" + (
-                "" if steps is None else f", {steps} steps"
-            )
-            raise _refused(self.entry, missing, threads, what)
+                behind.append(ctypes.c_long(x) if isinstance(x, int) else ctypes.c_double(x))
+        function = _function(self.library, self.entry)
+
+        def call(arrays: Tensors) -> None:
+            pointers = (ctypes.c_void_p * len(arrays))(*[x.data_ptr() for x in arrays])
+            threads = torch.get_num_threads()
+            if missing := function(pointers, *ahead, ctypes.c_long(threads), *behind):
+                what = f"a tile has {self.width} samples of {self.group} channels" + (
+                    "" if steps is None else f", {steps} steps"
+                )
+                raise _refused(self.entry, missing, threads, what)
+
+        return call
 
     def handed(self, fixed: Tensors) -> Tensors:
         """What is fixed over the steps, dense; what samples may have their own of for each of them, if any has."""
@@ -554,7 +573,7 @@ def evolve_readout(state: Tensors, fixed: Tensors, others: Tensors, steps: int) 
     """The readout after ``steps`` steps, then the state: each tile is read while its fields are in cache."""
     tiling = _Tiling("evolve_readout", state[0], steps, own=own(fixed))
     if tiling.library is None:
-        found = reference.evolve_readout(state, fixed, others, steps, evolve, lambda *given: (readout(*given),))
+        found = reference.evolve_readout(state, fixed, others, steps, evolve, readout)
         return unshared(found, (*state, *fixed, *others))
     (read,), *ends = _reading(tiling, state, fixed, others, steps, steps)
     return (read, *ends)

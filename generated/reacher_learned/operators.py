@@ -34,7 +34,7 @@ with suppress(ImportError):  # on a machine without Triton
     from . import kernels
 
     BACKENDS["triton"] = kernels
-OPERATORS = ReadingOperators("reacher_learned_4acbdbbf", KINDS, 2, reference, BACKENDS)
+OPERATORS = ReadingOperators("reacher_learned_c4ba85a3", KINDS, 2, reference, BACKENDS)
 
 readout = OPERATORS.readout(("q", "r", "pi_q", "pi_r", "f", "g", "a", "b", "c", "k", "u", "v", "V", "V_offset"), 1)
 evolve = OPERATORS.evolve(

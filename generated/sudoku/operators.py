@@ -11,7 +11,7 @@ from .graph_solves import SteadyOperators
 
 KINDS = {"m2": "channel", "phi": "field", "s": "field", "w": "edge"}
 BACKENDS: dict[str, ModuleType | None] = {"cpu": cpu}
-OPERATORS = SteadyOperators("sudoku_482d6471", KINDS, 3, reference, BACKENDS)
+OPERATORS = SteadyOperators("sudoku_783d6bb3", KINDS, 3, reference, BACKENDS)
 
 readout = OPERATORS.readout(("phi", "s", "w", "m2"), 1)
 solve = OPERATORS.equilibrium()

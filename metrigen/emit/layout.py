@@ -63,7 +63,7 @@ def _goes_on(line: str, indent: str) -> bool:
 
 
 def layout_cpp(text: str) -> str:
-    """C++ with long statements broken between their operators and arguments; what is said behind one stands above it."""
+    """C++ with long statements broken between operators and arguments; what is said behind one stands above it."""
     out: list[str] = []
     for line in text.splitlines():
         indent = " " * (len(line) - len(line.lstrip()) + 4)
