@@ -2,7 +2,7 @@
 
 Bytes a site and launches of a call come from Triton's interpreter (``traffic``); registers, stack, shared memory and
 barriers of its kernels from a compile ahead of time for sm_90, at the settings of the launch. Beside them what inductor
-says that its code for the same function moves: its own estimate, of the graph as it is scheduled for a CPU. Nothing
+says that its code for the same function moves: its own estimate, of the kernels that its Triton backend fuses. Nothing
 here is a time. The table stands in GPU.md.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import math
 import os
 import subprocess
@@ -104,23 +103,22 @@ def by_inductor(chosen: Iterable[Row]) -> dict[str, tuple[float, int]]:
     Neither depends on the plane: the first of a name stands for all.
     """
     import torch
-    from torch._inductor import config, metrics
-    from torch._inductor.compile_fx import inductor_metrics_log
 
-    from benchmarks.peers import torch_compile
+    from benchmarks.inductor import Estimate
+    from benchmarks.peers.torch_eager import SHIFTS, function
+    from benchmarks.torch_driver import contender, tensors
 
-    inductor_metrics_log.setLevel(logging.INFO)  # it counts where it is asked to tell
-    inductor_metrics_log.propagate = False
     found: dict[tuple[str, bool], tuple[float, int]] = {}
     every = {}
     for row in chosen:
         key = (row.name.split(" | ")[0], row.race.backward)
         if key not in found:
             torch.compiler.reset()
-            metrics.reset()
-            with config.patch(force_disable_caches=True):  # what comes from a cache is not counted
-                torch_compile.contenders(row.peers, "cpu")[0].call()
-            found[key] = metrics.num_bytes_accessed / row.sites[1], metrics.generated_kernel_count
+            estimate, race, given = Estimate(), row.peers, tensors(row.peers, "cpu")
+            run = estimate.compiled(function(race, SHIFTS["roll"]))
+            leaves = tuple(given[name] for name in race.wanted)
+            contender(race, "inductor", "inductor", partial(run, given), leaves, "cpu").call()
+            found[key] = estimate.bytes / row.sites[1], estimate.kernels
         every[row.name] = found[key]
     return every
 
@@ -186,9 +184,9 @@ def page(found: dict[str, dict[str, Any]], inductor: dict[str, tuple[float, int]
     ]  # fmt: skip
     header = ("system", "plane", "pass", "bytes a site", "launches", "inductor's", "its kernels", "ours / inductor's")
     return (
-        f"# The kernels on a GPU, counted without one\n\n{__doc__.split('.', 1)[1].strip()}\n\n"
-        f"Float32. Launches are those of kernels and of operations of PyTorch beside\n"
-        f"them, most of which prepare a coefficient of a channel.\n\n{markdown(header, moved)}\n\n{_kernels(found)}\n"
+        f"# The kernels on a GPU, counted without one\n\n{__doc__.split('``.', 1)[1].strip()}\n\n"
+        f"Float32. Launches are those of kernels and of operations of PyTorch beside them, most of which prepare a\n"
+        f"coefficient of a channel.\n\n{markdown(header, moved)}\n\n{_kernels(found)}\n"
     )
 
 
