@@ -10,6 +10,9 @@ import torch
 
 from generated.cifar import Cifar, cpu
 from generated.coupled_wave import CoupledWave
+from tests.kernels.modes import once
+
+pytestmark = once  # kernels of the CPU
 
 
 @pytest.fixture(autouse=True)
