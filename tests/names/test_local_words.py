@@ -48,7 +48,10 @@ def result(kind: str, role: str, names: Sequence[str], folder: Path, name: str) 
     given = {n: values(n, kind, role, names, space) for n in taken(layer, names)}
     with torch.no_grad():
         end = layer(**given, **({"generator": torch.Generator().manual_seed(1)} if kind == "line_noise" else {}))
-    return torch.cat([x.double().flatten() for x in end if torch.is_tensor(x)])
+    found = end._asdict() if hasattr(end, "_asdict") else dict(enumerate(end))
+    # In the order of the names, each with its momentum: the layer has an order of its own.
+    inner = [found.pop(n) for name in names for n in (name, f"pi_{name}") if n in found]
+    return torch.cat([x.double().flatten() for x in (*inner, *found.values()) if torch.is_tensor(x)])
 
 
 def taken(layer: torch.nn.Module, names: Sequence[str]) -> list[str]:
