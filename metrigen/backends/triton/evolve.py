@@ -344,7 +344,7 @@ class _Writer(Arrays):
             if self.kinds[n] is Kind.MATRIX and self._terms[n]:
                 pairs = [self._outers[t] for t in self._terms[n]]
                 saved = [", ".join(f"{side}__saved.flatten(0, 1)" for side in (s.left, s.right)) for s in pairs]
-                text = " + ".join(f"_outer({both}, TOGETHER).to({first}.dtype)" for both in saved)
+                text = " + ".join(f"_outer({both}, TOGETHER__).to({first}.dtype)" for both in saved)
                 lines.append(f"{bar(n)} = {text}")
             elif not self._terms[n]:
                 lines.append(f"{bar(n)} = torch.zeros_like({n})")

@@ -87,7 +87,7 @@ def print_kernels(
 
 def _between(statement: Statement, program: str) -> list[str]:
     """A statement between two kernels: products with channel matrices in kernels of their own, the rest in torch."""
-    block = "TOGETHER" if program.startswith("step") else "None"
+    block = "TOGETHER__" if program.startswith("step") else "None"
     if isinstance(statement, ChannelMatmul):
         turned = ", transposed=True" if statement.transpose else ""
         return [f"{statement.out} = _coupled({statement.matrix}, {statement.src}, {block}{turned})"]
