@@ -23,6 +23,7 @@ from lightning_fabric import Fabric
 from rich.console import Console
 
 from trainers import images, lm_data
+from trainers.cifar_options import seeds_of
 from trainers.command_line import Accelerator, Name, Out, Resume, Smoke, make_console, run_folder, told
 from trainers.common import ROOT, Display, ResumeError, Run, has_checkpoint, make_fabric
 from trainers.durable import write_durably
@@ -87,8 +88,6 @@ def read_plan(folder: Path) -> list[Options]:
 
 def run_all(fabric: Fabric, members: Sequence[Options], folder: Path, console: Console) -> None:
     """What has no test record yet learns and is tested, one after the other; then all are compared."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_durably(folder / PLAN, json.dumps([asdict(options) for options in members]).encode())
     for number, options in enumerate(members, 1):
         run = Run(folder / options.name)
         if run.records("test"):
@@ -100,9 +99,12 @@ def run_all(fabric: Fabric, members: Sequence[Options], folder: Path, console: C
     report(members, folder, console)
 
 
-def numbers(text: str) -> list[int]:
-    """Numbers with commas between them."""
-    return [int(part) for part in text.split(",")]
+def keep_plan(members: Sequence[Options], folder: Path) -> None:
+    """Write what is to run, before the first begins. Raises ResumeError where the folder has a plan."""
+    if (folder / PLAN).exists():
+        raise ResumeError(f"{folder} holds a plan: --resume {folder} goes on with it, another --name begins one")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_durably(folder / PLAN, json.dumps([asdict(options) for options in members]).encode())
 
 
 def main(
@@ -134,11 +136,13 @@ def main(
     changes = {key: value for key, value in wanted.items() if value is not None}
     changes |= {"data": data, "size": size, "tested": tested}
     places = 1 if smoke else folds
-    members = members_of(task.split(","), models.split(","), numbers(seeds)[: 1 if smoke else None], places, changes,
-                         smoke)  # fmt: skip
+    chosen = seeds_of(seeds, "--seeds")[: 1 if smoke else None]
+    members = members_of(task.split(","), models.split(","), chosen, places, changes, smoke)
     folder = resume or run_folder(out, name, f"seed{members[0].seed}")
     with told(console, folder, lm_data.DataError, images.DataError):
-        if resume is not None:
+        if resume is None:
+            keep_plan(members, folder)
+        else:
             members = read_plan(resume)
         fabric = make_fabric(accelerator, 1, "32-true")
         torch.set_flush_denormal(True)

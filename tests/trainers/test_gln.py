@@ -12,9 +12,12 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 import torch
+import typer
 from rich.console import Console
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from trainers import gln
 from trainers.common import CHECKPOINT, Display, ResumeError, Run, make_fabric
 from trainers.gln_network import GatedNetwork, Rates
 from trainers.gln_tasks import Hashes, Observations, digit_folds, half_spaces, hashes, text_bits
@@ -200,3 +203,20 @@ def test_smoke(run_module: Callable[..., CompletedProcess[str]], tmp_path: Path,
     assert (tmp_path / "it" / "learning.png").stat().st_size > 0
     again = run_module("trainers.gln", "--resume", str(tmp_path / "it"))
     assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_another_run_of_a_name_and_seeds_that_are_none_are_refused(tmp_path: Path) -> None:
+    """A name that has a run would report its figures under other options."""
+    gln.keep_plan([Options()], tmp_path / "a")
+    with pytest.raises(ResumeError, match="another --name begins one"):
+        gln.keep_plan([Options()], tmp_path / "a")
+    done = CliRunner().invoke(application(), ["--seeds", "x", "--smoke", "--out", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "--seeds" in done.output
+    assert "Traceback" not in done.output
+
+
+def application() -> typer.Typer:
+    made = typer.Typer()
+    made.command()(gln.main)
+    return made
